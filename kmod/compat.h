@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Every difference between the kernels that kevent builds for. The rest of
+ * the module reads as if written for today's kernel.
+ */
+#ifndef _KEVENT_COMPAT_H
+#define _KEVENT_COMPAT_H
+
+#include <linux/compat.h>
+#include <linux/eventfd.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/ftrace.h>
+#include <linux/hrtimer.h>
+#include <linux/ptrace.h>
+#include <linux/version.h>
+
+/*
+ * 6.12 made struct fd a tagged word behind fd_file() (88a2f6468d01); stable
+ * kernels got it at various points, so ask for the macro.
+ */
+#ifndef fd_file
+#define fd_file(f)	((f).file)
+#endif
+
+/* 6.13 joined hrtimer_init() and the setting of the function (908a1d775422). */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+static inline void hrtimer_setup(struct hrtimer *timer,
+				 enum hrtimer_restart (*function)(struct hrtimer *),
+				 clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = function;
+}
+#endif
+
+/*
+ * The function through which every close of a descriptor goes: 6.9 split
+ * filp_flush() out of filp_close(), and close(2) calls only the former
+ * (021a160abf62).
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+#define KEVENT_CLOSE_FUNCTION	"filp_flush"
+#else
+#define KEVENT_CLOSE_FUNCTION	"filp_close"
+#endif
+
+/*
+ * How that function can be hooked: by ftrace if it hands over arguments (all
+ * registers serve too), else by a kprobe.
+ */
+#if defined(CONFIG_DYNAMIC_FTRACE_WITH_ARGS) || \
+	defined(CONFIG_DYNAMIC_FTRACE_WITH_REGS)
+#define KEVENT_CLOSE_FTRACE
+#elif defined(CONFIG_KPROBES)
+#define KEVENT_CLOSE_KPROBE
+#endif
+
+/*
+ * 6.2 gave all architectures ftrace_regs_get_argument() (94d095ffa0e1). Before,
+ * the registers have to be asked for in full.
+ */
+#ifdef KEVENT_CLOSE_FTRACE
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0) && \
+	defined(CONFIG_DYNAMIC_FTRACE_WITH_ARGS)
+#define KEVENT_FTRACE_FLAGS	0
+static inline unsigned long kevent_ftrace_arg(struct ftrace_regs *fregs, int n)
+{
+	return ftrace_regs_get_argument(fregs, n);
+}
+#elif defined(CONFIG_X86_64) && defined(CONFIG_DYNAMIC_FTRACE_WITH_ARGS)
+#define KEVENT_FTRACE_FLAGS	0
+static inline unsigned long kevent_ftrace_arg(struct ftrace_regs *fregs, int n)
+{
+	/* The argument registers are saved even when the rest is not. */
+	return regs_get_kernel_argument(&fregs->regs, n);
+}
+#else
+#define KEVENT_FTRACE_FLAGS	FTRACE_OPS_FL_SAVE_REGS
+static inline unsigned long kevent_ftrace_arg(struct ftrace_regs *fregs, int n)
+{
+	return regs_get_kernel_argument(ftrace_get_regs(fregs), n);
+}
+#endif
+#endif /* KEVENT_CLOSE_FTRACE */
+
+/*
+ * True if the caller's identifiers are 32 bits wide, so that the upper half
+ * of an ident is padding.
+ */
+static inline bool kevent_caller_is_32bit(void)
+{
+	return !IS_ENABLED(CONFIG_64BIT) || in_compat_syscall();
+}
+
+#endif /* _KEVENT_COMPAT_H */

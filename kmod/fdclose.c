@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Learning that a descriptor was closed.
+ *
+ * A descriptor's knote holds a reference to the file, so something must tell
+ * when the descriptor goes: close, dup2 over it, close_range, exec, exit. They
+ * all pass through one function of the kernel, with the file and the table as
+ * arguments; a hook on it finds the knotes of that file in a fixed hash table.
+ *
+ * The hook runs before the closing thread goes on, with preemption possibly
+ * off, so it only takes the knotes out of the table and marks them, which
+ * stops their delivery. They are dropped in task work, that is before the
+ * thread returns to user space: when close() has returned, the knote is gone
+ * and the file released.
+ *
+ * Registration against close:
+ *
+ *	registering			closing
+ *	look up file by number		clear the slot
+ *	knote into the table		(full barrier)
+ *	(full barrier)			hook: any knotes in the table?
+ *	still the file in the slot?
+ *
+ * Either the hook finds the knote or the registration finds the slot changed.
+ */
+
+#include <linux/fs.h>
+#include <linux/hash.h>
+#include <linux/kprobes.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/workqueue.h>
+
+#include "compat.h"
+#include "fdclose.h"
+#include "kqueue.h"
+
+/* How long the hook stays after the last user, for those who come and go. */
+#define HOOK_LINGER	(10 * HZ)
+
+/* One bucket for every so many pages of memory: 64 KiB a GiB. */
+#define PAGES_PER_BUCKET	32
+#define BUCKET_BITS_MIN		10
+#define BUCKET_BITS_MAX		18
+
+/* Knotes of descriptors by file; a bucket's bit lock protects its chain. */
+static struct hlist_bl_head *close_table;
+static unsigned int close_bits;
+
+/* Protects the two below and serialises installing and removing the hook. */
+static DEFINE_MUTEX(hook_lock);
+static unsigned int hook_users;
+static bool hook_installed;
+
+static struct hlist_bl_head *bucket_of(const struct file *file)
+{
+	return &close_table[hash_ptr(file, close_bits)];
+}
+
+/*
+ * Does the number still lead to the file? Then it is a duplicate that was
+ * closed. A table without users is being torn down: all of it is closed,
+ * whatever the slots still hold. Under RCU or the table's last reference.
+ */
+static bool still_open(struct files_struct *files, unsigned int fd,
+		       const struct file *file)
+{
+	return atomic_read(&files->count) &&
+	       files_lookup_fd_raw(files, fd) == file;
+}
+
+/* Drop what the hook has taken. In the thread that closed. */
+static void close_knote(struct callback_head *work)
+{
+	kqueue_drop_closed(container_of(work, struct knote, poll.close_work));
+	module_put(THIS_MODULE);
+}
+
+/* The same for threads that do not run task work (any more). */
+static LLIST_HEAD(late_knotes);
+
+static void close_late_knotes(struct work_struct *work)
+{
+	struct llist_node *first = llist_del_all(&late_knotes);
+	struct knote *kn, *next;
+
+	llist_for_each_entry_safe(kn, next, first, poll.close_llist)
+		close_knote(&kn->poll.close_work);
+}
+
+static DECLARE_WORK(late_work, close_late_knotes);
+
+static void close_later(struct knote *kn)
+{
+	/* Kernel threads and io_uring's workers do not return to user space. */
+	if (!(current->flags & (PF_KTHREAD | PF_IO_WORKER))) {
+		init_task_work(&kn->poll.close_work, close_knote);
+		if (!task_work_add(current, &kn->poll.close_work, TWA_RESUME))
+			return;
+	}
+	llist_add(&kn->poll.close_llist, &late_knotes);
+	schedule_work(&late_work);
+}
+
+/*
+ * Take the knotes of a closed descriptor out of the table. Each then holds a
+ * reference to its queue, which may be closed before the knote is dropped, and
+ * to this module, which must not go before the work has run.
+ */
+static void close_file(struct hlist_bl_head *bucket, struct file *file,
+		       struct files_struct *files)
+{
+	struct callback_head *taken = NULL;
+	struct hlist_bl_node *pos, *next;
+	struct knote *kn;
+
+	rcu_read_lock();
+	hlist_bl_lock(bucket);
+	hlist_bl_for_each_entry_safe(kn, pos, next, bucket, poll.close_node) {
+		if (kn->poll.file != file || kn->kq->files != files ||
+		    still_open(files, kn->ident, file))
+			continue;
+		hlist_bl_del(&kn->poll.close_node);
+		atomic_or(KNOTE_CLOSED, &kn->state);
+		kqueue_get(kn->kq);
+		__module_get(THIS_MODULE);
+		kn->poll.close_work.next = taken;
+		taken = &kn->poll.close_work;
+	}
+	hlist_bl_unlock(bucket);
+	rcu_read_unlock();
+
+	while (taken) {
+		kn = container_of(taken, struct knote, poll.close_work);
+		taken = taken->next;
+		close_later(kn);
+	}
+}
+
+/*
+ * A descriptor of @file was taken out of @files, which is the only thing that
+ * the whole system pays for: a hash and a look.
+ */
+static __always_inline void descriptor_closed(struct file *file,
+					      struct files_struct *files)
+{
+	struct hlist_bl_head *bucket = bucket_of(file);
+
+	/* Pairs with fdclose_watch(); see the drawing above. */
+	smp_mb();
+	if (unlikely(!hlist_bl_empty(bucket)))
+		close_file(bucket, file, files);
+}
+
+#if defined(KEVENT_CLOSE_FTRACE)
+static void notrace close_hook(unsigned long ip, unsigned long parent_ip,
+			       struct ftrace_ops *ops,
+			       struct ftrace_regs *fregs)
+{
+	descriptor_closed((struct file *)kevent_ftrace_arg(fregs, 0),
+			  (struct files_struct *)kevent_ftrace_arg(fregs, 1));
+}
+
+/* PERMANENT: kernel.ftrace_enabled cannot be set to 0 while this is in. */
+static struct ftrace_ops close_ops = {
+	.func = close_hook,
+	.flags = FTRACE_OPS_FL_PERMANENT | KEVENT_FTRACE_FLAGS,
+};
+
+static int hook_prepare(void)
+{
+	return ftrace_set_filter(&close_ops, KEVENT_CLOSE_FUNCTION,
+				 strlen(KEVENT_CLOSE_FUNCTION), 1);
+}
+
+static int hook_install(void)
+{
+	return register_ftrace_function(&close_ops);
+}
+
+static void hook_remove(void)
+{
+	unregister_ftrace_function(&close_ops);
+}
+
+static void hook_destroy(void)
+{
+	ftrace_free_filter(&close_ops);
+}
+#elif defined(KEVENT_CLOSE_KPROBE)
+static int close_hook(struct kprobe *probe, struct pt_regs *regs)
+{
+	descriptor_closed((struct file *)regs_get_kernel_argument(regs, 0),
+			  (struct files_struct *)regs_get_kernel_argument(regs, 1));
+	return 0;
+}
+
+static struct kprobe close_probe;
+
+static int hook_prepare(void)
+{
+	return 0;
+}
+
+static int hook_install(void)
+{
+	memset(&close_probe, 0, sizeof(close_probe));
+	close_probe.symbol_name = KEVENT_CLOSE_FUNCTION;
+	close_probe.pre_handler = close_hook;
+	return register_kprobe(&close_probe);
+}
+
+static void hook_remove(void)
+{
+	unregister_kprobe(&close_probe);
+}
+
+static void hook_destroy(void)
+{
+}
+#else
+static int hook_prepare(void)
+{
+	pr_err("this kernel has neither ftrace with arguments nor kprobes: closing of descriptors cannot be followed\n");
+	return -EOPNOTSUPP;
+}
+
+static int hook_install(void)
+{
+	return -EOPNOTSUPP;
+}
+
+static void hook_remove(void)
+{
+}
+
+static void hook_destroy(void)
+{
+}
+#endif
+
+static void hook_remove_idle(struct work_struct *work)
+{
+	mutex_lock(&hook_lock);
+	if (!hook_users && hook_installed) {
+		hook_remove();
+		hook_installed = false;
+	}
+	mutex_unlock(&hook_lock);
+}
+
+static DECLARE_DELAYED_WORK(hook_idle_work, hook_remove_idle);
+
+/*
+ * Have the hook in place until fdclose_hook_put(). Fails with -EBUSY if
+ * kernel.ftrace_enabled is 0. Context: may sleep.
+ */
+int fdclose_hook_get(void)
+{
+	int ret = 0;
+
+	mutex_lock(&hook_lock);
+	if (!hook_installed) {
+		ret = hook_install();
+		if (ret)
+			pr_warn_ratelimited("cannot follow the closing of descriptors (%d)%s\n",
+					    ret, ret == -EBUSY ?
+					    ": is kernel.ftrace_enabled 0?" : "");
+		else
+			hook_installed = true;
+	}
+	if (!ret)
+		hook_users++;
+	mutex_unlock(&hook_lock);
+	return ret;
+}
+
+void fdclose_hook_put(void)
+{
+	mutex_lock(&hook_lock);
+	if (!--hook_users)
+		mod_delayed_work(system_wq, &hook_idle_work, HOOK_LINGER);
+	mutex_unlock(&hook_lock);
+}
+
+/*
+ * Have the knote dropped when its descriptor is closed. The caller holds the
+ * queue locked, the hook, and is sure of the file. False if the descriptor has
+ * been closed since the file was looked up: the caller undoes the registration,
+ * and must ask fdclose_unwatch() whether the hook was faster.
+ */
+bool fdclose_watch(struct knote *kn)
+{
+	struct hlist_bl_head *bucket = bucket_of(kn->poll.file);
+	bool open;
+
+	hlist_bl_lock(bucket);
+	hlist_bl_add_head(&kn->poll.close_node, bucket);
+	hlist_bl_unlock(bucket);
+
+	/* Pairs with descriptor_closed(); see the drawing above. */
+	smp_mb();
+	rcu_read_lock();
+	open = files_lookup_fd_raw(current->files, kn->ident) == kn->poll.file;
+	rcu_read_unlock();
+	return open;
+}
+
+/*
+ * Take the knote out of the table. False if the hook has it already: it will
+ * be dropped soon, and by nobody else.
+ */
+bool fdclose_unwatch(struct knote *kn)
+{
+	struct hlist_bl_head *bucket = bucket_of(kn->poll.file);
+	bool ours;
+
+	hlist_bl_lock(bucket);
+	ours = !knote_is_closed(kn);
+	if (ours)
+		hlist_bl_del(&kn->poll.close_node);
+	hlist_bl_unlock(bucket);
+	return ours;
+}
+
+int __init fdclose_init(void)
+{
+	unsigned long buckets = totalram_pages() / PAGES_PER_BUCKET;
+	int ret;
+
+	close_bits = clamp_t(unsigned int, ilog2(buckets | 1), BUCKET_BITS_MIN,
+			     BUCKET_BITS_MAX);
+	close_table = kvcalloc(1UL << close_bits, sizeof(*close_table),
+			       GFP_KERNEL);
+	if (!close_table)
+		return -ENOMEM;
+
+	ret = hook_prepare();
+	if (ret) {
+		pr_err("cannot hook %s: %d\n", KEVENT_CLOSE_FUNCTION, ret);
+		kvfree(close_table);
+	}
+	return ret;
+}
+
+/*
+ * Context: no queue is left. The last close_knote() may have given back its
+ * reference to the module and not yet returned from it, in a thread that has
+ * yet to reach user space; that is what the grace period of tasks is for.
+ */
+void fdclose_exit(void)
+{
+	cancel_delayed_work_sync(&hook_idle_work);
+	if (hook_installed)
+		hook_remove();
+	hook_destroy();
+	flush_work(&late_work);
+	synchronize_rcu_tasks();
+	kvfree(close_table);
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The table of filters, indexed by the negated filter number. */
+
+#include <linux/bitmap.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+
+#include "filter.h"
+
+#define NR_FILTERS	(1 - KEVENT_FILTER_MIN)
+
+static const struct kevent_filter __rcu *filters[NR_FILTERS] = {
+	[-EVFILT_READ] = RCU_INITIALIZER(&kevent_read_filter),
+	[-EVFILT_WRITE] = RCU_INITIALIZER(&kevent_write_filter),
+	[-EVFILT_EXCEPT] = RCU_INITIALIZER(&kevent_except_filter),
+	[-EVFILT_EMPTY] = RCU_INITIALIZER(&kevent_empty_filter),
+	[-EVFILT_TIMER] = RCU_INITIALIZER(&kevent_timer_filter),
+	[-EVFILT_USER] = RCU_INITIALIZER(&kevent_user_filter),
+};
+
+/* Serialises the writers of the table; readers use RCU. */
+static DEFINE_MUTEX(filters_lock);
+
+static bool filter_in_range(int filter)
+{
+	return filter < 0 && filter >= KEVENT_FILTER_MIN;
+}
+
+/*
+ * kevent's own filters are there as long as the queue is; counting references
+ * to them would only cost time.
+ */
+static bool filter_is_builtin(const struct kevent_filter *ops)
+{
+	return ops->owner == THIS_MODULE;
+}
+
+/*
+ * Find a filter and keep its module loaded until kevent_filter_put().
+ * Returns NULL for an unknown number or a module that is going.
+ */
+const struct kevent_filter *kevent_filter_get(int filter)
+{
+	const struct kevent_filter *ops;
+
+	if (!filter_in_range(filter))
+		return NULL;
+
+	rcu_read_lock();
+	ops = rcu_dereference(filters[-filter]);
+	if (ops && !filter_is_builtin(ops) && !try_module_get(ops->owner))
+		ops = NULL;
+	rcu_read_unlock();
+	return ops;
+}
+
+/* One more reference, for a caller who has one. */
+void kevent_filter_hold(const struct kevent_filter *ops)
+{
+	if (!filter_is_builtin(ops))
+		__module_get(ops->owner);
+}
+
+void kevent_filter_put(const struct kevent_filter *ops)
+{
+	if (!filter_is_builtin(ops))
+		module_put(ops->owner);
+}
+
+/* The map of struct kevent_info: bit -f for filter f. */
+void kevent_filter_map(u64 map[2])
+{
+	unsigned int i;
+
+	map[0] = 0;
+	map[1] = 0;
+	for (i = 1; i < NR_FILTERS; i++)
+		if (rcu_access_pointer(filters[i]))
+			map[i / 64] |= BIT_ULL(i % 64);
+}
+
+/**
+ * kevent_filter_register() - add a filter
+ * @filter: its number, as programs will use it: KEVENT_FILTER_MIN to -1
+ * @ops: its functions; must stay until kevent_filter_unregister()
+ *
+ * Context: process context, may sleep.
+ * Return: 0; -EINVAL for a number out of range, a missing function or the flag
+ * KEVENT_FILTER_FD; -EBUSY if the number is taken.
+ */
+int kevent_filter_register(int filter, const struct kevent_filter *ops)
+{
+	int ret = 0;
+
+	if (!filter_in_range(filter) || (ops->flags & KEVENT_FILTER_FD) ||
+	    !ops->attach || !ops->detach || !ops->event)
+		return -EINVAL;
+
+	mutex_lock(&filters_lock);
+	if (rcu_access_pointer(filters[-filter]))
+		ret = -EBUSY;
+	else
+		rcu_assign_pointer(filters[-filter], ops);
+	mutex_unlock(&filters_lock);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(kevent_filter_register);
+
+/**
+ * kevent_filter_unregister() - take a filter away
+ * @filter: its number
+ * @ops: what was registered
+ *
+ * To be called from the exit function of the module that registered it: each
+ * knote of the filter holds a reference to that module, so there are none
+ * left, and none can be made any more.
+ *
+ * Context: process context, may sleep.
+ */
+void kevent_filter_unregister(int filter, const struct kevent_filter *ops)
+{
+	if (WARN_ON(!filter_in_range(filter)))
+		return;
+
+	mutex_lock(&filters_lock);
+	if (rcu_access_pointer(filters[-filter]) == ops)
+		RCU_INIT_POINTER(filters[-filter], NULL);
+	mutex_unlock(&filters_lock);
+	synchronize_rcu();
+}
+EXPORT_SYMBOL_GPL(kevent_filter_unregister);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a filter is. A filter connects knotes to one kind of source: it hooks
+ * the source, says when a knote has something to report, and what. Other
+ * modules may add filters; see kmod/sample/ for a small one.
+ */
+#ifndef _KEVENT_FILTER_H
+#define _KEVENT_FILTER_H
+
+#include <linux/module.h>
+#include <uapi/linux/kevent.h>
+
+struct knote;
+
+/* The ident is a descriptor of the caller. For kevent's own filters only. */
+#define KEVENT_FILTER_FD	BIT(0)
+
+/**
+ * struct kevent_filter - the functions of a filter
+ * @owner: the module; a knote of the filter keeps it loaded
+ * @name: for messages
+ * @flags: KEVENT_FILTER_*
+ * @attach: connect a new knote to its source. May sleep. Returns 0, 1 if the
+ *	source may be ready already, or a negative errno, which the caller of
+ *	kevent() gets; nothing may be left connected then.
+ * @detach: disconnect. May sleep. When it returns, no callback of the source
+ *	can be running or start any more: the knote is about to be freed.
+ * @touch: a change met an existing knote; @kev is the change. May sleep. A
+ *	filter without it has the knote's sfflags and sdata replaced.
+ * @event: is there something to report? Fill in data, fflags and EV_EOF of
+ *	@kev, which comes with the knote's ident, flags, udata and ext and with
+ *	data and fflags 0. Must not change what it reports: the event may yet
+ *	not be delivered. May sleep.
+ * @delivered: @kev has reached the user: forget what it reported. Called only
+ *	for knotes with EV_CLEAR. Optional.
+ *
+ * All of them are called with the queue locked, so never two at once for one
+ * knote. Callbacks of the source tell the queue with knote_activate(), from
+ * any context.
+ */
+struct kevent_filter {
+	struct module *owner;
+	const char *name;
+	unsigned int flags;
+	int (*attach)(struct knote *kn);
+	void (*detach)(struct knote *kn);
+	int (*touch)(struct knote *kn, const struct kevent_record *kev);
+	bool (*event)(struct knote *kn, struct kevent_record *kev);
+	void (*delivered)(struct knote *kn, const struct kevent_record *kev);
+};
+
+int kevent_filter_register(int filter, const struct kevent_filter *ops);
+void kevent_filter_unregister(int filter, const struct kevent_filter *ops);
+
+const struct kevent_filter *kevent_filter_get(int filter);
+void kevent_filter_hold(const struct kevent_filter *ops);
+void kevent_filter_put(const struct kevent_filter *ops);
+void kevent_filter_map(u64 map[2]);
+
+extern const struct kevent_filter kevent_read_filter;
+extern const struct kevent_filter kevent_write_filter;
+extern const struct kevent_filter kevent_except_filter;
+extern const struct kevent_filter kevent_empty_filter;
+extern const struct kevent_filter kevent_timer_filter;
+extern const struct kevent_filter kevent_user_filter;
+
+#endif /* _KEVENT_FILTER_H */

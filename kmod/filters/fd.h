@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the parts of the descriptor filters share. */
+#ifndef _KEVENT_FILTERS_FD_H
+#define _KEVENT_FILTERS_FD_H
+
+#include <linux/poll.h>
+
+#include "../knote.h"
+
+/* Kinds of descriptors, kept in knote.kind. */
+enum fd_kind {
+	FD_OTHER,	/* can be polled, cannot tell how much */
+	FD_SOCKET,
+	FD_PIPE,
+	FD_EVENTFD,
+	FD_KQUEUE,
+	FD_FIONREAD,	/* can be polled, and tells by that ioctl */
+	FD_FILE,	/* has a size and an offset */
+	FD_PLAIN,	/* cannot be polled, never blocks */
+};
+
+/* poll.c: hooking the wait queues of a file */
+int fd_poll_attach(struct knote *kn);
+void fd_poll_detach(struct knote *kn);
+
+/* descriptor.c: what is it, and how much does it hold */
+enum fd_kind fd_kind_of(struct file *file);
+s64 pipe_readable(struct file *file);
+s64 pipe_writable(struct file *file);
+bool pipe_has_reader(struct file *file);
+u64 eventfd_counter(struct file *file);
+s64 fionread(const struct knote *kn);
+
+/* socket.c */
+bool socket_readable(struct knote *kn, __poll_t mask, struct kevent_record *kev);
+bool socket_writable(struct knote *kn, __poll_t mask, struct kevent_record *kev);
+bool socket_empty(struct knote *kn, struct kevent_record *kev);
+
+#endif /* _KEVENT_FILTERS_FD_H */

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sockets. What they hold is read without their lock, as their poll methods
+ * do: it may be old by the time it is used, but a change comes with a wake-up.
+ */
+
+#include <linux/net.h>
+#include <linux/udp.h>
+#include <net/af_unix.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "fd.h"
+
+static struct sock *knote_sock(const struct knote *kn)
+{
+	return sock_from_file(kn->poll.file)->sk;
+}
+
+static bool sk_is_inet_family(const struct sock *sk)
+{
+	return sk->sk_family == AF_INET || sk->sk_family == AF_INET6;
+}
+
+static bool sock_is_tcp(const struct sock *sk)
+{
+	return sk_is_inet_family(sk) && sk->sk_type == SOCK_STREAM &&
+	       sk->sk_protocol == IPPROTO_TCP;
+}
+
+static bool sock_is_udp(const struct sock *sk)
+{
+	return sk_is_inet_family(sk) && sk->sk_type == SOCK_DGRAM &&
+	       (sk->sk_protocol == IPPROTO_UDP ||
+		sk->sk_protocol == IPPROTO_UDPLITE);
+}
+
+static bool sock_is_unix_stream(const struct sock *sk)
+{
+	return sk->sk_family == AF_UNIX && sk->sk_type == SOCK_STREAM;
+}
+
+/* The families whose sk_state means what TCP's does. */
+static bool sock_has_tcp_state(const struct sock *sk)
+{
+	return (sk_is_inet_family(sk) || sk->sk_family == AF_UNIX) &&
+	       (sk->sk_type == SOCK_STREAM || sk->sk_type == SOCK_SEQPACKET);
+}
+
+static bool sock_is_listening(const struct sock *sk)
+{
+	return sock_has_tcp_state(sk) &&
+	       READ_ONCE(sk->sk_state) == TCP_LISTEN;
+}
+
+/* A reader may have taken some of a unix stream's first packet. */
+static unsigned int skb_bytes_left(const struct sock *sk,
+				   const struct sk_buff *skb)
+{
+	return sock_is_unix_stream(sk) ? skb->len - UNIXCB(skb).consumed :
+					 skb->len;
+}
+
+static s64 queue_bytes(const struct sock *sk, const struct sk_buff_head *queue)
+{
+	const struct sk_buff *skb;
+	s64 bytes = 0;
+
+	skb_queue_walk(queue, skb)
+		bytes += skb_bytes_left(sk, skb);
+	return bytes;
+}
+
+/* UDP's readers move packets to a queue of their own, under both locks. */
+static s64 udp_bytes(struct sock *sk)
+{
+	struct sk_buff_head *readers = &udp_sk(sk)->reader_queue;
+	s64 bytes;
+
+	spin_lock_bh(&readers->lock);
+	spin_lock(&sk->sk_receive_queue.lock);
+	bytes = queue_bytes(sk, readers) +
+		queue_bytes(sk, &sk->sk_receive_queue);
+	spin_unlock(&sk->sk_receive_queue.lock);
+	spin_unlock_bh(&readers->lock);
+	return bytes;
+}
+
+/* The bytes that can be read, of all datagrams together. */
+static s64 sock_bytes(struct sock *sk)
+{
+	s64 bytes;
+
+	if (sock_is_tcp(sk))
+		return tcp_inq(sk);
+	if (sock_is_udp(sk))
+		return udp_bytes(sk);
+
+	spin_lock_bh(&sk->sk_receive_queue.lock);
+	bytes = queue_bytes(sk, &sk->sk_receive_queue);
+	spin_unlock_bh(&sk->sk_receive_queue.lock);
+	return bytes;
+}
+
+/* Connections that wait to be accepted. */
+static s64 sock_backlog(const struct sock *sk)
+{
+	if (sk->sk_family == AF_UNIX)
+		return skb_queue_len_lockless(&sk->sk_receive_queue);
+	return READ_ONCE(sk->sk_ack_backlog);
+}
+
+static void set_eof(const struct sock *sk, struct kevent_record *kev)
+{
+	kev->flags |= EV_EOF;
+	kev->fflags = READ_ONCE(sk->sk_err);
+}
+
+/*
+ * Readable: enough bytes, a connection, the end, or an error, which is for
+ * getsockopt(SO_ERROR) to fetch. The end is reported along with what is left.
+ */
+bool socket_readable(struct knote *kn, __poll_t mask, struct kevent_record *kev)
+{
+	struct sock *sk = knote_sock(kn);
+
+	if (sock_is_listening(sk)) {
+		kev->data = sock_backlog(sk);
+		return kev->data;
+	}
+
+	kev->data = sock_bytes(sk);
+	if (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) {
+		set_eof(sk, kev);
+		return true;
+	}
+	if (mask & EPOLLERR)
+		return true;
+	if (kn->sfflags & NOTE_LOWAT)
+		return kev->data >= kn->sdata;
+	if (!(mask & EPOLLIN))
+		return false;
+	/* A stream that keeps its data elsewhere has at least one byte. */
+	if (!kev->data && sk->sk_type == SOCK_STREAM)
+		kev->data = 1;
+	return true;
+}
+
+static s64 sock_room(struct sock *sk)
+{
+	s64 room;
+
+	if (sock_is_tcp(sk))
+		room = sk_stream_wspace(sk);
+	else
+		room = READ_ONCE(sk->sk_sndbuf) - sk_wmem_alloc_get(sk);
+	return max_t(s64, room, 0);
+}
+
+/*
+ * Ask for a wake-up when there is more room. TCP gives one only after somebody
+ * found too little of it, by its own measure; ours is another.
+ */
+static void sock_want_space(struct sock *sk)
+{
+	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+	/* Then look again: the room may have come before the bit was set. */
+	smp_mb__after_atomic();
+}
+
+/* Poll calls a stream writable that was never connected, or that listens. */
+static bool sock_is_connected(const struct sock *sk)
+{
+	int state = READ_ONCE(sk->sk_state);
+
+	return !sock_has_tcp_state(sk) ||
+	       (state != TCP_CLOSE && state != TCP_LISTEN);
+}
+
+bool socket_writable(struct knote *kn, __poll_t mask, struct kevent_record *kev)
+{
+	struct sock *sk = knote_sock(kn);
+
+	kev->data = sock_room(sk);
+	if (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN) {
+		set_eof(sk, kev);
+		return true;
+	}
+	if (mask & EPOLLERR)
+		return true;
+	if (!sock_is_connected(sk))
+		return false;
+	if (!(kn->sfflags & NOTE_LOWAT))
+		return mask & EPOLLOUT;
+
+	if (kev->data < kn->sdata) {
+		sock_want_space(sk);
+		kev->data = sock_room(sk);
+	}
+	return kev->data >= kn->sdata;
+}
+
+static s64 sock_unsent(struct sock *sk)
+{
+	s64 bytes;
+
+	if (sock_is_tcp(sk))
+		return READ_ONCE(tcp_sk(sk)->write_seq) -
+		       READ_ONCE(tcp_sk(sk)->snd_una);
+
+	/*
+	 * Memory, not bytes. Freeing a packet keeps one unit of it until after
+	 * the wake-up, which is less than any packet.
+	 */
+	bytes = sk_wmem_alloc_get(sk);
+	return bytes < SKB_TRUESIZE(0) ? 0 : bytes;
+}
+
+/* Nothing is on its way: all was acknowledged, or read by the local peer. */
+bool socket_empty(struct knote *kn, struct kevent_record *kev)
+{
+	struct sock *sk = knote_sock(kn);
+
+	if (sock_is_listening(sk))
+		return true;
+
+	kev->data = sock_unsent(sk);
+	if (kev->data) {
+		sock_want_space(sk);
+		kev->data = sock_unsent(sk);
+	}
+	if (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN && !kev->data)
+		set_eof(sk, kev);
+	return !kev->data;
+}

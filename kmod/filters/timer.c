@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * EVFILT_TIMER.
+ *
+ * The timer runs once and then waits for somebody to look, who adds what was
+ * missed and starts it again in step with its first start. So a period of a
+ * nanosecond costs no more than a period of an hour while nobody looks, no
+ * expiration is lost, and none drifts.
+ */
+
+#include <linux/hrtimer.h>
+#include <linux/math64.h>
+
+#include "../compat.h"
+#include "../knote.h"
+
+#define NOTE_TIMER_UNITS	(NOTE_SECONDS | NOTE_MSECONDS | \
+				 NOTE_USECONDS | NOTE_NSECONDS)
+
+/* How many nanoseconds the unit has; 0 if there is no such unit. */
+static s64 timer_unit(u32 fflags)
+{
+	if (fflags & ~(NOTE_TIMER_UNITS | NOTE_ABSTIME))
+		return 0;
+
+	switch (fflags & NOTE_TIMER_UNITS) {
+	case NOTE_SECONDS:
+		return NSEC_PER_SEC;
+	case 0:
+	case NOTE_MSECONDS:
+		return NSEC_PER_MSEC;
+	case NOTE_USECONDS:
+		return NSEC_PER_USEC;
+	case NOTE_NSECONDS:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/*
+ * The user's time in nanoseconds, or -EINVAL. What is too long is as long as
+ * can be. A relative time of 0 is one unit for a timer that repeats.
+ */
+static s64 timer_ns(u32 fflags, s64 data, u16 flags)
+{
+	s64 unit = timer_unit(fflags);
+
+	if (!unit || data < 0)
+		return -EINVAL;
+	if (!data && !(fflags & NOTE_ABSTIME) && !(flags & EV_ONESHOT))
+		data = 1;
+	return data > div64_s64(KTIME_MAX, unit) ? KTIME_MAX : data * unit;
+}
+
+static enum hrtimer_restart timer_fired(struct hrtimer *timer)
+{
+	struct knote *kn = container_of(timer, struct knote, timer.timer);
+
+	atomic_or(KNOTE_FIRED, &kn->state);
+	knote_activate(kn);
+	return HRTIMER_NORESTART;
+}
+
+static bool timer_is_periodic(const struct knote *kn)
+{
+	return !(kn->sfflags & NOTE_ABSTIME) && !(kn->flags & EV_ONESHOT);
+}
+
+/*
+ * Start afresh with sfflags and sdata, where sdata is nanoseconds from here
+ * on. A time of CLOCK_REALTIME stays reported until the user does something
+ * about it; all others are forgotten once delivered.
+ */
+static void timer_start(struct knote *kn)
+{
+	bool absolute = kn->sfflags & NOTE_ABSTIME;
+	enum hrtimer_mode mode = absolute ? HRTIMER_MODE_ABS : HRTIMER_MODE_REL;
+
+	if (!absolute)
+		kn->flags |= EV_CLEAR;
+	hrtimer_setup(&kn->timer.timer, timer_fired,
+		      absolute ? CLOCK_REALTIME : CLOCK_MONOTONIC, mode);
+	hrtimer_start(&kn->timer.timer, ns_to_ktime(kn->sdata), mode);
+}
+
+static int timer_attach(struct knote *kn)
+{
+	s64 ns = timer_ns(kn->sfflags, kn->sdata, kn->flags);
+
+	if (ns < 0)
+		return ns;
+	kn->sdata = ns;
+	timer_start(kn);
+	return 0;
+}
+
+static void timer_detach(struct knote *kn)
+{
+	hrtimer_cancel(&kn->timer.timer);
+}
+
+/*
+ * EV_ADD starts the timer again with a new time and forgets what expired;
+ * other changes leave it alone. A bad time leaves it running as it is.
+ */
+static int timer_touch(struct knote *kn, const struct kevent_record *kev)
+{
+	s64 ns;
+
+	if (!(kev->flags & EV_ADD))
+		return 0;
+	ns = timer_ns(kev->fflags, kev->data, kn->flags);
+	if (ns < 0)
+		return ns;
+
+	hrtimer_cancel(&kn->timer.timer);
+	atomic_andnot(KNOTE_FIRED, &kn->state);
+	kn->timer.count = 0;
+	kn->sfflags = kev->fflags;
+	kn->sdata = ns;
+	timer_start(kn);
+	return 0;
+}
+
+/* Count what has expired since the last look, and go on. */
+static void timer_catch_up(struct knote *kn)
+{
+	struct hrtimer *timer = &kn->timer.timer;
+
+	if (!(atomic_fetch_andnot(KNOTE_FIRED, &kn->state) & KNOTE_FIRED))
+		return;
+
+	kn->timer.count++;
+	if (timer_is_periodic(kn)) {
+		/* Until it has expired, forward would count it again. */
+		hrtimer_cancel(timer);
+		kn->timer.count +=
+			hrtimer_forward_now(timer, ns_to_ktime(kn->sdata)) - 1;
+		hrtimer_restart(timer);
+	}
+}
+
+static bool timer_event(struct knote *kn, struct kevent_record *kev)
+{
+	timer_catch_up(kn);
+	kev->data = min_t(u64, kn->timer.count, S64_MAX);
+	return kn->timer.count;
+}
+
+static void timer_delivered(struct knote *kn, const struct kevent_record *kev)
+{
+	kn->timer.count = 0;
+}
+
+const struct kevent_filter kevent_timer_filter = {
+	.owner = THIS_MODULE,
+	.name = "timer",
+	.attach = timer_attach,
+	.detach = timer_detach,
+	.touch = timer_touch,
+	.event = timer_event,
+	.delivered = timer_delivered,
+};

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Making, counting and freeing knotes, and telling a queue that one fired. */
+
+#include <linux/percpu.h>
+#include <linux/slab.h>
+
+#include "kqueue.h"
+#include "knote.h"
+#include "trace.h"
+
+static struct kmem_cache *knote_cache;
+
+/* Allocated and not yet freed: made and freed may fall on different CPUs. */
+static DEFINE_PER_CPU(long, knotes);
+
+/*
+ * Make a knote from the change that asks for it. It is charged to the queue's
+ * user and to the caller's memory cgroup; it is in no table yet.
+ */
+struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
+			  const struct kevent_record *kev)
+{
+	struct knote *kn;
+	int ret;
+
+	ret = kevent_user_charge(kq->user);
+	if (ret)
+		return ERR_PTR(ret);
+
+	kn = kmem_cache_zalloc(knote_cache, GFP_KERNEL_ACCOUNT);
+	if (!kn) {
+		kevent_user_uncharge(kq->user);
+		return ERR_PTR(-ENOMEM);
+	}
+	this_cpu_inc(knotes);
+	kevent_filter_hold(ops);
+
+	kn->kq = kq;
+	kn->ops = ops;
+	kn->ident = kev->ident;
+	kn->filter = kev->filter;
+	kn->flags = kev->flags & (EV_ONESHOT | EV_CLEAR | EV_RECEIPT |
+				  EV_DISPATCH);
+	kn->sfflags = kev->fflags;
+	kn->sdata = kev->data;
+	kn->udata = kev->udata;
+	memcpy(kn->ext, kev->ext, sizeof(kn->ext));
+	return kn;
+}
+
+static void knote_free_rcu(struct rcu_head *rcu)
+{
+	struct knote *kn = container_of(rcu, struct knote, rcu);
+
+	kmem_cache_free(knote_cache, kn);
+	this_cpu_dec(knotes);
+}
+
+/*
+ * Free a knote that is out of all tables and detached, once those who found it
+ * under RCU are done. Context: kn->kq is still valid.
+ */
+void knote_free(struct knote *kn)
+{
+	const struct kevent_filter *ops = kn->ops;
+
+	kevent_user_uncharge(kn->kq->user);
+	call_rcu(&kn->rcu, knote_free_rcu);
+	kevent_filter_put(ops);
+}
+
+/**
+ * knote_activate() - a source has something for a knote
+ * @kn: the knote; its filter has not returned from detach
+ *
+ * Puts the knote on its queue's inbox, unless it is waiting to be looked at
+ * already, and wakes one waiter. Cheap and idempotent; what the knote has to
+ * report is found out later, by the filter's event function.
+ *
+ * The order against a scan, which takes a knote off and looks at its source:
+ *
+ *	source				scan
+ *	make ready			clear QUEUED
+ *	(full barrier)			(full barrier)
+ *	set QUEUED, was it set?		is the source ready?
+ *
+ * At least one of them sees what the other did. Likewise a waiter adds itself
+ * before it looks at the inbox, and the inbox is filled before the look for
+ * waiters.
+ *
+ * Context: any, also hard interrupt and under a source's wait-queue lock.
+ */
+void knote_activate(struct knote *kn)
+{
+	struct kqueue *kq = kn->kq;
+
+	if (!knote_claim_queued(kn))
+		return;
+
+	trace_kevent_activate(kq->id, kn->ident, kn->filter);
+	/* From here on a scan on another CPU may have the knote. */
+	llist_add(&kn->inbox, &kq->inbox);
+	kqueue_pass_on(kq);
+}
+EXPORT_SYMBOL_GPL(knote_activate);
+
+long knote_count(void)
+{
+	long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += per_cpu(knotes, cpu);
+	return sum;
+}
+
+int knote_cache_init(void)
+{
+	knote_cache = KMEM_CACHE(knote, SLAB_ACCOUNT);
+	return knote_cache ? 0 : -ENOMEM;
+}
+
+/* Context: no queue is left, so no knote but those that wait for RCU. */
+void knote_cache_exit(void)
+{
+	rcu_barrier();
+	kmem_cache_destroy(knote_cache);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A knote: one registration of one queue.
+ *
+ * Lifetimes. Who holds what, and what ends it:
+ *
+ *  knote        allocated by register.c under kq->mtx, freed after an RCU grace
+ *               period by knote_free(). Found through three tables: the queue's
+ *               (by descriptor or ident, under kq->mtx), the ready lists, and
+ *               for descriptors the close table (fdclose.c, bucket lock).
+ *               Exactly one party drops it: who takes it out of the close
+ *               table; for other knotes, who finds it under kq->mtx.
+ *  kqueue       its open file holds a reference, and each knote that the close
+ *               hook has taken holds one until it is dropped. All other knotes
+ *               are dropped by kqueue_close(), so kn->kq is always valid.
+ *  file         held by a descriptor's knote from attach to detach. That this
+ *               does not keep a closed descriptor's file open is the close
+ *               hook's work.
+ *  wait queue   belongs to the file, except where its owner says POLLFREE:
+ *               whead is then NULL, and RCU protects those who have read it.
+ *  files_struct kq->files is compared, never followed. It cannot be freed and
+ *               reused while the queue lives: the queue is closed when the
+ *               table's last descriptor of it goes, at the latest with the
+ *               table.
+ *  fsnotify mark an allocation of its own (filters/file.c): its callback may
+ *               run after detach and then finds no knote.
+ *  hrtimer      embedded; detach cancels it and waits.
+ *  filter       a knote of another module's filter holds that module.
+ *
+ * A knote dies in three steps: out of the tables, detached from its source
+ * (after which nobody can activate it), freed after RCU.
+ *
+ * Lock order: kq->mtx, then any of: the locks that a source's poll and ioctl
+ * take, another queue's mtx (trylock only), nest_lock, the close hook's mutex,
+ * a close table bucket. Under a source's lock (that is, in a wake callback)
+ * only kq->waiters.lock is taken.
+ */
+#ifndef _KEVENT_KNOTE_H
+#define _KEVENT_KNOTE_H
+
+#include <linux/atomic.h>
+#include <linux/hrtimer.h>
+#include <linux/list.h>
+#include <linux/list_bl.h>
+#include <linux/llist.h>
+#include <linux/rcupdate.h>
+#include <linux/rhashtable-types.h>
+#include <linux/task_work.h>
+#include <linux/wait.h>
+
+#include "filter.h"
+
+struct kqueue;
+struct file;
+
+/* Bits of knote.state, changed atomically by anybody. */
+/*
+ * The knote is on the inbox or the ready list, or is parked, or is with a
+ * scanner. Whoever sets the bit owns the list node and must put it somewhere.
+ */
+#define KNOTE_QUEUED	BIT(0)
+/* The close hook has taken it: its descriptor is closed. */
+#define KNOTE_CLOSED	BIT(1)
+/* The filter's: its source has fired since it last looked. */
+#define KNOTE_FIRED	BIT(2)
+
+/* Bits of knote.status, under kq->mtx. */
+#define KNOTE_DISABLED	BIT(0)	/* not to be delivered */
+#define KNOTE_PARKED	BIT(1)	/* QUEUED, but on no list: fired while disabled */
+#define KNOTE_FORCED	BIT(2)	/* deliver whatever the filter says */
+#define KNOTE_LINKED	BIT(3)	/* in the queue's table */
+
+/* A second, third ... wait queue of one file; see filters/poll.c. */
+struct knote_wait {
+	wait_queue_entry_t entry;
+	wait_queue_head_t *whead;
+	struct knote *kn;
+	struct knote_wait *next;
+};
+
+/**
+ * struct knote_poll - a descriptor's knote's part
+ * @file: what the descriptor meant when it was registered
+ * @close_node: in the close table, under the bucket's lock
+ * @close_work: the hook's, once it has taken the knote out of the table
+ * @close_llist: the same, where the task cannot run work any more
+ * @wait: on the file's first wait queue. @wait.private is the filter's: the
+ *	chain of further knote_waits, a file's mark or a queue's nest_link
+ * @whead: that queue; NULL if there is none, or no more (POLLFREE)
+ */
+struct knote_poll {
+	struct file *file;
+	union {
+		struct hlist_bl_node close_node;
+		struct callback_head close_work;
+		struct llist_node close_llist;
+	};
+	wait_queue_entry_t wait;
+	wait_queue_head_t *whead;
+};
+
+/**
+ * struct knote_timer - a timer's knote's part
+ * @timer: runs to the next expiration and sets KNOTE_FIRED; periods after that
+ *	one are made up for when somebody looks
+ * @count: expirations not yet delivered, under kq->mtx
+ */
+struct knote_timer {
+	struct hrtimer timer;
+	u64 count;
+};
+
+/**
+ * struct knote - one registration
+ * @inbox: on kq->inbox, while QUEUED and not yet seen by a scan
+ * @ready: on kq->ready or a scan's list, under kq->mtx
+ * @rcu: for the end, when it is on neither
+ * @state: KNOTE_QUEUED, KNOTE_CLOSED, KNOTE_FIRED
+ * @status: KNOTE_DISABLED ..., under kq->mtx
+ * @kind: the filter's: what kind of source this is
+ * @events: of a descriptor: the EPOLL* bits that matter to the filter
+ * @kq: its queue
+ * @ops: its filter
+ * @fd_next: next knote of the same descriptor, under kq->mtx
+ * @hash: in kq->idents, for other idents
+ * @ident: what is watched
+ * @filter: its filter's number; with @ident the key of the knote
+ * @flags: the properties given when it was made, EV_*
+ * @sfflags: flags of the filter, as the user gave them
+ * @sdata: a value for the filter, as the user gave it
+ * @udata: the user's
+ * @ext: the user's
+ * @poll: of a descriptor
+ * @timer: of a timer
+ * @priv: of any other filter
+ *
+ * All but @inbox and @state is under kq->mtx.
+ */
+struct knote {
+	union {
+		struct llist_node inbox;
+		struct list_head ready;
+		struct rcu_head rcu;
+	};
+	atomic_t state;
+	u8 status;
+	u8 kind;
+	u16 events;
+	struct kqueue *kq;
+	const struct kevent_filter *ops;
+	union {
+		struct knote *fd_next;
+		struct rhash_head hash;
+	};
+	u64 ident;
+	s16 filter;
+	u16 flags;
+	u32 sfflags;
+	s64 sdata;
+	u64 udata;
+	u64 ext[4];
+	union {
+		struct knote_poll poll;
+		struct knote_timer timer;
+		void *priv[2];
+	};
+};
+
+/* The part of a knote that is its key in kq->idents. */
+#define KNOTE_KEY_LEN	(sizeof(u64) + sizeof(s16))
+
+struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
+			  const struct kevent_record *kev);
+void knote_free(struct knote *kn);
+
+void knote_activate(struct knote *kn);
+
+int knote_cache_init(void);
+void knote_cache_exit(void);
+long knote_count(void);
+
+static inline bool knote_is_closed(const struct knote *kn)
+{
+	return atomic_read(&kn->state) & KNOTE_CLOSED;
+}
+
+/* True if the caller is the one who set the bit, and so owns the list node. */
+static inline bool knote_claim_queued(struct knote *kn)
+{
+	return !(atomic_fetch_or(KNOTE_QUEUED, &kn->state) & KNOTE_QUEUED);
+}
+
+#endif /* _KEVENT_KNOTE_H */

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A queue: look-up, registration, activation, scan, wait. */
+#ifndef _KEVENT_KQUEUE_H
+#define _KEVENT_KQUEUE_H
+
+#include <linux/cache.h>
+#include <linux/irq_work.h>
+#include <linux/ktime.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/rhashtable.h>
+
+#include "knote.h"
+
+struct kevent_user;
+struct seq_file;
+
+/* How many records are copied from or to the user at a time. */
+#define KEVENT_BATCH	16
+
+/* How many queues may be nested in one another. */
+#define KQUEUE_NEST_MAX	5
+
+/**
+ * struct kqueue - one open of the device
+ * @inbox: knotes that fired, newest first. Producers push without a lock,
+ *	whoever holds @mtx empties it
+ * @waiters: threads in kevent(); only tasks sit here, so it may be woken under
+ *	any source's lock
+ * @pollers: those who poll the queue: epoll, another queue, io_uring. Their
+ *	callbacks may lead back to this queue, so they are woken from @wake_work
+ * @wake_work: wakes @pollers
+ * @mtx: serialises changes, scans and the end; protects all below
+ * @ready: knotes to look at, oldest first
+ * @nready: length of @ready; read without @mtx to see whether there are any
+ * @closing: no more registrations; waiters go. Read without @mtx by waiters
+ * @fds: the knotes of descriptors, a chain for each number
+ * @nfds: size of @fds
+ * @nfd_knotes: how many knotes @fds holds; the close hook is held while > 0
+ * @idents: all other knotes, by (ident, filter)
+ * @scratch: during a scan, a record of the user's that is about to be written:
+ *	where an ioctl can put an answer that it gives only to user memory
+ * @files: the descriptor table that the queue belongs to; only compared
+ * @user: whom knotes are charged to
+ * @id: a number for traces
+ * @refs: see the table of lifetimes in knote.h
+ * @parents: nest_links to the queues that watch this one, under nest_lock
+ * @children: nest_links to the queues that this one watches, under nest_lock
+ * @nest_stamp: the walk that computed @nest_height, under nest_lock
+ * @nest_height: result of that walk, under nest_lock
+ */
+struct kqueue {
+	struct llist_head inbox;
+	wait_queue_head_t waiters;
+	wait_queue_head_t pollers;
+	struct irq_work wake_work;
+
+	struct mutex mtx ____cacheline_aligned_in_smp;
+	struct list_head ready;
+	unsigned int nready;
+	bool closing;
+	unsigned int nfds;
+	struct knote **fds;
+	unsigned int nfd_knotes;
+	struct rhashtable idents;
+	struct kevent_record __user *scratch;
+
+	struct files_struct *files;
+	struct kevent_user *user;
+	u64 id;
+	refcount_t refs;
+
+	struct list_head parents;
+	struct list_head children;
+	u64 nest_stamp;
+	unsigned int nest_height;
+};
+
+/* kqueue.c */
+struct kqueue *kqueue_alloc(void);
+void kqueue_get(struct kqueue *kq);
+void kqueue_put(struct kqueue *kq);
+void kqueue_close(struct kqueue *kq);
+void kqueue_fetch_inbox(struct kqueue *kq);
+void kqueue_unqueue(struct kqueue *kq, struct knote *kn);
+void kqueue_pass_on(struct kqueue *kq);
+long kqueue_count(void);
+bool file_is_kqueue(const struct file *file);
+unsigned int kqueue_nr_ready(struct kqueue *kq);
+extern const struct file_operations kqueue_fops;
+
+static inline bool kqueue_has_ready(const struct kqueue *kq)
+{
+	return READ_ONCE(kq->nready) || !llist_empty(&kq->inbox);
+}
+
+/* main.c */
+long kevent_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+/* register.c */
+int kqueue_apply(struct kqueue *kq, const struct kevent_record *kev);
+void kqueue_drop(struct kqueue *kq, struct knote *kn);
+void kqueue_drop_all(struct kqueue *kq);
+void kqueue_drop_closed(struct knote *kn);
+extern const struct rhashtable_params kqueue_ident_params;
+
+/* scan.c */
+int kqueue_collect(struct kqueue *kq, struct kevent_record __user *events,
+		   int nevents, ktime_t deadline);
+
+/* nest.c */
+struct nest_link;
+struct nest_link *nest_add(struct kqueue *parent, struct kqueue *child);
+void nest_remove(struct nest_link *link);
+
+/* limit.c */
+struct kevent_user *kevent_user_get(void);
+void kevent_user_put(struct kevent_user *user);
+int kevent_user_charge(struct kevent_user *user);
+void kevent_user_uncharge(struct kevent_user *user);
+void kevent_limit_init(void);
+void kevent_limit_exit(void);
+
+#endif /* _KEVENT_KQUEUE_H */
