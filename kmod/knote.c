@@ -100,7 +100,7 @@ void knote_activate(struct knote *kn)
 	trace_kevent_activate(kq->id, kn->ident, kn->filter);
 	/* From here on a scan on another CPU may have the knote. */
 	llist_add(&kn->inbox, &kq->inbox);
-	kqueue_pass_on(kq);
+	kqueue_wake(kq);
 }
 EXPORT_SYMBOL_GPL(knote_activate);
 

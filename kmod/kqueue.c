@@ -44,20 +44,36 @@ static void kqueue_wake_pollers(struct irq_work *work)
 }
 
 /*
- * Something is in the queue: tell one waiter, and all pollers. Also for a
- * thread that leaves with work still queued, so that no wake-up ends with it.
+ * Something was put on the queue: tell one waiter, and all pollers.
  *
  * The caller has a full barrier between queueing and this.
  * Context: any.
  */
-void kqueue_pass_on(struct kqueue *kq)
+void kqueue_wake(struct kqueue *kq)
 {
 	/* Pairs with the barrier of prepare_to_wait_exclusive(). */
 	if (waitqueue_active(&kq->waiters))
 		wake_up(&kq->waiters);
-	/* Pairs with the barrier in kqueue_poll(). */
+	/* Pairs with the barrier in kqueue_poll_empty(). */
 	if (waitqueue_active(&kq->pollers))
 		irq_work_queue(&kq->wake_work);
+}
+
+/*
+ * A scan leaves with work still queued: pass on the wake-up that brought it
+ * here. Pollers know already, but for those who came during the scan's pass
+ * and found nothing. Barrier and context as above.
+ */
+void kqueue_pass_on(struct kqueue *kq)
+{
+	if (READ_ONCE(kq->missed)) {
+		WRITE_ONCE(kq->missed, false);
+		kqueue_wake(kq);
+		return;
+	}
+	/* Pairs with the barrier of prepare_to_wait_exclusive(). */
+	if (waitqueue_active(&kq->waiters))
+		wake_up(&kq->waiters);
 }
 
 /* Move what has fired from the inbox to the ready list. Under kq->mtx. */
@@ -229,6 +245,23 @@ static int kqueue_flush(struct file *file, fl_owner_t id)
 }
 
 /*
+ * It seems that nothing is queued. If that is because a scan is at work, it
+ * must tell the pollers what it leaves.
+ *
+ *	poller				source or scan
+ *	into pollers; set missed	queue something
+ *	(full barrier)			(full barrier)
+ *	look again			any pollers? missed?
+ */
+static bool kqueue_poll_empty(struct kqueue *kq)
+{
+	WRITE_ONCE(kq->missed, true);
+	/* Pairs with the barriers before kqueue_wake() and kqueue_pass_on(). */
+	smp_mb();
+	return !kqueue_has_ready(kq) && !READ_ONCE(kq->closing);
+}
+
+/*
  * Ready if anything is queued. Looks at nothing else, so polling cannot
  * recurse, whatever is nested in the queue. A queue of others is an error.
  */
@@ -240,14 +273,10 @@ static __poll_t kqueue_poll(struct file *file, poll_table *wait)
 		return EPOLLERR;
 
 	poll_wait(file, &kq->pollers, wait);
-	/*
-	 * Pairs with the barrier before kqueue_pass_on(): either it sees us in
-	 * the wait queue, or we see what was queued.
-	 */
-	smp_mb();
 	if (READ_ONCE(kq->closing))
 		return EPOLLERR | EPOLLHUP;
-	return kqueue_has_ready(kq) ? EPOLLIN | EPOLLRDNORM : 0;
+	return kqueue_has_ready(kq) || !kqueue_poll_empty(kq) ?
+		EPOLLIN | EPOLLRDNORM : 0;
 }
 
 static void knote_show(struct seq_file *m, const struct knote *kn)

@@ -33,6 +33,7 @@ struct seq_file;
  * @mtx: serialises changes, scans and the end; protects all below
  * @ready: knotes to look at, oldest first
  * @nready: length of @ready; read without @mtx to see whether there are any
+ * @missed: a poller found nothing; perhaps only because a scan was at work
  * @closing: no more registrations; waiters go. Read without @mtx by waiters
  * @fds: the knotes of descriptors, a chain for each number
  * @nfds: size of @fds
@@ -58,6 +59,7 @@ struct kqueue {
 	struct mutex mtx ____cacheline_aligned_in_smp;
 	struct list_head ready;
 	unsigned int nready;
+	bool missed;
 	bool closing;
 	unsigned int nfds;
 	struct knote **fds;
@@ -83,6 +85,7 @@ void kqueue_put(struct kqueue *kq);
 void kqueue_close(struct kqueue *kq);
 void kqueue_fetch_inbox(struct kqueue *kq);
 void kqueue_unqueue(struct kqueue *kq, struct knote *kn);
+void kqueue_wake(struct kqueue *kq);
 void kqueue_pass_on(struct kqueue *kq);
 long kqueue_count(void);
 bool file_is_kqueue(const struct file *file);

@@ -18,7 +18,19 @@
 #include "trace.h"
 
 static ushort mode = 0666;
-module_param(mode, ushort, 0444);
+
+/* A mode is read in octal, so show it as such. */
+static int mode_get(char *buf, const struct kernel_param *param)
+{
+	return sysfs_emit(buf, "0%o\n", mode);
+}
+
+static const struct kernel_param_ops mode_ops = {
+	.set = param_set_ushort,
+	.get = mode_get,
+};
+
+module_param_cb(mode, &mode_ops, &mode, 0444);
 MODULE_PARM_DESC(mode, "permissions of /dev/kevent (default: 0666)");
 
 /* Read the argument, which a newer program may know in a longer form. */

@@ -197,7 +197,7 @@ static void knote_check(struct kqueue *kq, struct knote *kn)
 		WRITE_ONCE(kq->nready, kq->nready + 1);
 		/* Pairs with those who wait for nready to change. */
 		smp_mb();
-		kqueue_pass_on(kq);
+		kqueue_wake(kq);
 	} else if ((kn->status & KNOTE_FORCED) || kn->ops->event(kn, &scratch)) {
 		knote_activate(kn);
 	}

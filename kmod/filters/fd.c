@@ -41,7 +41,10 @@ static int kqueue_attach(struct knote *kn)
 	if (IS_ERR(link))
 		return PTR_ERR(link);
 	ret = fd_poll_attach(kn);
-	kn->poll.wait.private = link;
+	if (ret < 0)
+		nest_remove(link);
+	else
+		kn->poll.wait.private = link;
 	return ret;
 }
 

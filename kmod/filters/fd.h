@@ -19,6 +19,12 @@ enum fd_kind {
 	FD_PLAIN,	/* cannot be polled, never blocks */
 };
 
+/* What the filter waits for; knote.events keeps it in less space. */
+static inline __poll_t knote_events(const struct knote *kn)
+{
+	return (__force __poll_t)kn->events;
+}
+
 /* poll.c: hooking the wait queues of a file */
 int fd_poll_attach(struct knote *kn);
 void fd_poll_detach(struct knote *kn);

@@ -35,7 +35,7 @@ static int poll_wake(struct knote *kn, wait_queue_entry_t *wait,
 	__poll_t events = key_to_poll(key);
 
 	/* No key: the source does not say what happened. */
-	if (events && !(events & (kn->events | POLLFREE)))
+	if (events && !(events & (knote_events(kn) | POLLFREE)))
 		return 0;
 
 	knote_activate(kn);
@@ -135,11 +135,11 @@ int fd_poll_attach(struct knote *kn)
 	__poll_t mask;
 
 	init_poll_funcptr(&hook.pt, poll_add);
-	hook.pt._key = kn->events;
+	hook.pt._key = knote_events(kn);
 	mask = vfs_poll(kn->poll.file, &hook.pt);
 	if (hook.err) {
 		fd_poll_detach(kn);
 		return hook.err;
 	}
-	return !!(mask & kn->events);
+	return !!(mask & knote_events(kn));
 }

@@ -100,6 +100,29 @@ struct kevent_record {
 #define NOTE_NSECONDS		0x00000008
 #define NOTE_ABSTIME		0x00000010	/* a time of CLOCK_REALTIME */
 
+/* EVFILT_VNODE: what happened to the file. */
+#define NOTE_DELETE		0x00000001	/* a name of it was removed */
+#define NOTE_WRITE		0x00000002	/* its contents changed */
+#define NOTE_EXTEND		0x00000004	/* it grew */
+#define NOTE_ATTRIB		0x00000008	/* its attributes changed */
+#define NOTE_LINK		0x00000010	/* its link count changed */
+#define NOTE_RENAME		0x00000020	/* it was renamed */
+#define NOTE_REVOKE		0x00000040	/* access was taken away */
+#define NOTE_OPEN		0x00000080	/* it was opened */
+#define NOTE_CLOSE		0x00000100	/* closed, was not open for writing */
+#define NOTE_CLOSE_WRITE	0x00000200	/* closed, was open for writing */
+#define NOTE_READ		0x00000400	/* it was read */
+
+/* EVFILT_PROC and EVFILT_PROCDESC: what the process did. */
+#define NOTE_EXIT		0x80000000	/* exited; data is the status */
+#define NOTE_FORK		0x40000000	/* forked */
+#define NOTE_EXEC		0x20000000	/* ran another program */
+#define NOTE_PCTRLMASK		0xf0000000
+#define NOTE_PDATAMASK		0x000fffff
+#define NOTE_TRACK		0x00000001	/* watch its children too */
+#define NOTE_TRACKERR		0x00000002	/* out: could not watch a child */
+#define NOTE_CHILD		0x00000004	/* out: a child; data is the parent */
+
 /**
  * struct kevent_args - argument of KEVENT_IOC_KEVENT
  * @size: sizeof(struct kevent_args) as the program knows it
