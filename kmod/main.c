@@ -83,6 +83,9 @@ static int apply_batch(struct kqueue *kq, const struct kevent_record *changes,
 	int err, ret;
 
 	for (i = 0; i < n; i++) {
+		/* As on FreeBSD: passed over, without an answer. */
+		if (!changes[i].filter)
+			continue;
 		err = kqueue_apply(kq, &changes[i]);
 		if (!err && !(changes[i].flags & EV_RECEIPT))
 			continue;

@@ -346,8 +346,8 @@ static int check_flags(u16 flags)
  * @kq: the queue, locked and not closed, of the caller's descriptor table
  * @change: what the user asks for
  *
- * A change with filter 0 is passed over, as on FreeBSD, and so are bits that
- * only events have, so that a program may hand back what it was given.
+ * Bits that only events have are passed over, so that a program may hand back
+ * what it was given.
  *
  * Return: 0 or a negative errno; then nothing has changed.
  */
@@ -359,8 +359,6 @@ int kqueue_apply(struct kqueue *kq, const struct kevent_record *change)
 
 	lockdep_assert_held(&kq->mtx);
 
-	if (!kev.filter)
-		return 0;
 	kev.flags &= ~EV_SYSFLAGS;
 	if (kevent_caller_is_32bit())
 		kev.ident = (u32)kev.ident;

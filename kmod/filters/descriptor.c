@@ -31,7 +31,8 @@ static bool file_is_inotify(const struct file *file)
 }
 
 /*
- * A size and an offset say something about the files of a disk. FUSE has a
+ * A size and an offset say something about the files of a disk, though not
+ * about directories, whose offset is the file system's business. FUSE has a
  * poll method for all its files, others only where reading waits for something
  * (the likes of /proc/mounts).
  */
@@ -39,8 +40,7 @@ static bool file_has_size(const struct file *file)
 {
 	const struct inode *inode = file_inode(file);
 
-	if (!S_ISREG(inode->i_mode) && !S_ISDIR(inode->i_mode) &&
-	    !S_ISBLK(inode->i_mode))
+	if (!S_ISREG(inode->i_mode) && !S_ISBLK(inode->i_mode))
 		return false;
 	return !file->f_op->poll || inode->i_sb->s_magic == FUSE_SUPER_MAGIC;
 }

@@ -22,7 +22,7 @@
  */
 struct file_mark {
 	struct fsnotify_mark mark;
-	spinlock_t lock;
+	spinlock_t lock;	/* protects kn */
 	struct knote *kn;
 };
 

@@ -69,6 +69,7 @@ static void poll_remove(wait_queue_entry_t *wait, wait_queue_head_t **whead)
 
 	/* A queue that goes away with POLLFREE is freed after RCU. */
 	rcu_read_lock();
+	/* Pairs with poll_wake(). */
 	head = smp_load_acquire(whead);
 	if (head)
 		remove_wait_queue(head, wait);

@@ -158,13 +158,13 @@ static s64 sock_room(struct sock *sk)
 }
 
 /*
- * Ask for a wake-up when there is more room. TCP gives one only after somebody
- * found too little of it, by its own measure; ours is another.
+ * Ask for a wake-up the next time that room is made, and look for room after
+ * that. TCP wakes only those who found too little of it, by its own measure;
+ * ours is another. An edge wants to know of it even if there is enough now.
  */
 static void sock_want_space(struct sock *sk)
 {
 	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
-	/* Then look again: the room may have come before the bit was set. */
 	smp_mb__after_atomic();
 }
 
@@ -181,6 +181,8 @@ bool socket_writable(struct knote *kn, __poll_t mask, struct kevent_record *kev)
 {
 	struct sock *sk = knote_sock(kn);
 
+	if (kn->sfflags & NOTE_LOWAT)
+		sock_want_space(sk);
 	kev->data = sock_room(sk);
 	if (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN) {
 		set_eof(sk, kev);
@@ -190,14 +192,9 @@ bool socket_writable(struct knote *kn, __poll_t mask, struct kevent_record *kev)
 		return true;
 	if (!sock_is_connected(sk))
 		return false;
-	if (!(kn->sfflags & NOTE_LOWAT))
-		return mask & EPOLLOUT;
-
-	if (kev->data < kn->sdata) {
-		sock_want_space(sk);
-		kev->data = sock_room(sk);
-	}
-	return kev->data >= kn->sdata;
+	if (kn->sfflags & NOTE_LOWAT)
+		return kev->data >= kn->sdata;
+	return mask & EPOLLOUT;
 }
 
 static s64 sock_unsent(struct sock *sk)
@@ -224,11 +221,8 @@ bool socket_empty(struct knote *kn, struct kevent_record *kev)
 	if (sock_is_listening(sk))
 		return true;
 
+	sock_want_space(sk);
 	kev->data = sock_unsent(sk);
-	if (kev->data) {
-		sock_want_space(sk);
-		kev->data = sock_unsent(sk);
-	}
 	if (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN && !kev->data)
 		set_eof(sk, kev);
 	return !kev->data;

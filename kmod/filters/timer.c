@@ -40,7 +40,8 @@ static s64 timer_unit(u32 fflags)
 
 /*
  * The user's time in nanoseconds, or -EINVAL. What is too long is as long as
- * can be. A relative time of 0 is one unit for a timer that repeats.
+ * can be. A relative time of 0 is one unit for a timer that repeats. The knote
+ * keeps what the user gave, which is what fdinfo shows.
  */
 static s64 timer_ns(u32 fflags, s64 data, u16 flags)
 {
@@ -62,14 +63,18 @@ static enum hrtimer_restart timer_fired(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
+static s64 knote_ns(const struct knote *kn)
+{
+	return timer_ns(kn->sfflags, kn->sdata, kn->flags);
+}
+
 static bool timer_is_periodic(const struct knote *kn)
 {
 	return !(kn->sfflags & NOTE_ABSTIME) && !(kn->flags & EV_ONESHOT);
 }
 
 /*
- * Start afresh with sfflags and sdata, where sdata is nanoseconds from here
- * on. A time of CLOCK_REALTIME stays reported until the user does something
+ * Start afresh with sfflags and sdata, which have been checked. A time of CLOCK_REALTIME stays reported until the user does something
  * about it; all others are forgotten once delivered.
  */
 static void timer_start(struct knote *kn)
@@ -81,16 +86,15 @@ static void timer_start(struct knote *kn)
 		kn->flags |= EV_CLEAR;
 	hrtimer_setup(&kn->timer.timer, timer_fired,
 		      absolute ? CLOCK_REALTIME : CLOCK_MONOTONIC, mode);
-	hrtimer_start(&kn->timer.timer, ns_to_ktime(kn->sdata), mode);
+	hrtimer_start(&kn->timer.timer, ns_to_ktime(knote_ns(kn)), mode);
 }
 
 static int timer_attach(struct knote *kn)
 {
-	s64 ns = timer_ns(kn->sfflags, kn->sdata, kn->flags);
+	s64 ns = knote_ns(kn);
 
 	if (ns < 0)
 		return ns;
-	kn->sdata = ns;
 	timer_start(kn);
 	return 0;
 }
@@ -118,7 +122,7 @@ static int timer_touch(struct knote *kn, const struct kevent_record *kev)
 	atomic_andnot(KNOTE_FIRED, &kn->state);
 	kn->timer.count = 0;
 	kn->sfflags = kev->fflags;
-	kn->sdata = ns;
+	kn->sdata = kev->data;
 	timer_start(kn);
 	return 0;
 }
@@ -136,7 +140,7 @@ static void timer_catch_up(struct knote *kn)
 		/* Until it has expired, forward would count it again. */
 		hrtimer_cancel(timer);
 		kn->timer.count +=
-			hrtimer_forward_now(timer, ns_to_ktime(kn->sdata)) - 1;
+			hrtimer_forward_now(timer, ns_to_ktime(knote_ns(kn))) - 1;
 		hrtimer_restart(timer);
 	}
 }
