@@ -85,6 +85,17 @@ static inline unsigned long kevent_ftrace_arg(struct ftrace_regs *fregs, int n)
 #endif /* KEVENT_CLOSE_FTRACE */
 
 /*
+ * For batches of records on the stack, of which only what was written is read:
+ * kernels that zero all of the stack (INIT_STACK_ALL_ZERO) would spend more
+ * time on that than on what is done with them.
+ */
+#if __has_attribute(__uninitialized__)
+#define kevent_uninitialized	__attribute__((__uninitialized__))
+#else
+#define kevent_uninitialized
+#endif
+
+/*
  * True if the caller's identifiers are 32 bits wide, so that the upper half
  * of an ident is padding.
  */

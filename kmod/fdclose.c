@@ -24,6 +24,8 @@
  * Either the hook finds the knote or the registration finds the slot changed.
  */
 
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/fs.h>
 #include <linux/hash.h>
 #include <linux/kprobes.h>
@@ -36,8 +38,12 @@
 #include "fdclose.h"
 #include "kqueue.h"
 
-/* How long the hook stays after the last user, for those who come and go. */
-#define HOOK_LINGER	(10 * HZ)
+/*
+ * How long the hook stays after the last user, for those who come and go.
+ * Removing it takes a grace period of tasks, during which nobody can install
+ * it, so that should be rare.
+ */
+#define HOOK_LINGER	(60 * HZ)
 
 /* One bucket for every so many pages of memory: 64 KiB a GiB. */
 #define PAGES_PER_BUCKET	32
@@ -48,9 +54,12 @@
 static struct hlist_bl_head *close_table;
 static unsigned int close_bits;
 
-/* Protects the two below and serialises installing and removing the hook. */
+/*
+ * Serialises installing and removing the hook. Only under it does hook_users
+ * leave 0, and then hook_installed is true.
+ */
 static DEFINE_MUTEX(hook_lock);
-static unsigned int hook_users;
+static atomic_t hook_users = ATOMIC_INIT(0);
 static bool hook_installed;
 
 static struct hlist_bl_head *bucket_of(const struct file *file)
@@ -77,30 +86,60 @@ static void close_knote(struct callback_head *work)
 	module_put(THIS_MODULE);
 }
 
-/* The same for threads that do not run task work (any more). */
-static LLIST_HEAD(late_knotes);
+/*
+ * The same for threads that do not run task work (any more). Each queue has
+ * its own work, so that one that is held up holds up no other.
+ */
+static struct workqueue_struct *late_wq;
 
 static void close_late_knotes(struct work_struct *work)
 {
-	struct llist_node *first = llist_del_all(&late_knotes);
+	struct kqueue *kq = container_of(work, struct kqueue, late_work);
+	struct llist_node *first = llist_del_all(&kq->late_knotes);
 	struct knote *kn, *next;
 
 	llist_for_each_entry_safe(kn, next, first, poll.close_llist)
 		close_knote(&kn->poll.close_work);
+	kqueue_put(kq);
 }
 
-static DECLARE_WORK(late_work, close_late_knotes);
+static void free_queue(struct work_struct *work)
+{
+	kqueue_free(container_of(work, struct kqueue, free_work));
+}
+
+void fdclose_init_queue(struct kqueue *kq)
+{
+	init_llist_head(&kq->late_knotes);
+	INIT_WORK(&kq->late_work, close_late_knotes);
+	INIT_WORK(&kq->free_work, free_queue);
+}
+
+/* As kqueue_put(), where one must not sleep. */
+static void kqueue_put_atomic(struct kqueue *kq)
+{
+	if (refcount_dec_and_test(&kq->refs))
+		queue_work(late_wq, &kq->free_work);
+}
 
 static void close_later(struct knote *kn)
 {
+	struct kqueue *kq = kn->kq;
+
 	/* Kernel threads and io_uring's workers do not return to user space. */
 	if (!(current->flags & (PF_KTHREAD | PF_IO_WORKER))) {
 		init_task_work(&kn->poll.close_work, close_knote);
 		if (!task_work_add(current, &kn->poll.close_work, TWA_RESUME))
 			return;
 	}
-	llist_add(&kn->poll.close_llist, &late_knotes);
-	schedule_work(&late_work);
+	/*
+	 * Once on the list, the knote may be dropped by a work that is running,
+	 * and the queue with it. So the work that we queue has a reference.
+	 */
+	kqueue_get(kq);
+	llist_add(&kn->poll.close_llist, &kq->late_knotes);
+	if (!queue_work(late_wq, &kq->late_work))
+		kqueue_put_atomic(kq);
 }
 
 /*
@@ -243,7 +282,7 @@ static void hook_destroy(void)
 static void hook_remove_idle(struct work_struct *work)
 {
 	mutex_lock(&hook_lock);
-	if (!hook_users && hook_installed) {
+	if (!atomic_read(&hook_users) && hook_installed) {
 		hook_remove();
 		hook_installed = false;
 	}
@@ -260,6 +299,9 @@ int fdclose_hook_get(void)
 {
 	int ret = 0;
 
+	if (atomic_inc_not_zero(&hook_users))
+		return 0;
+
 	mutex_lock(&hook_lock);
 	if (!hook_installed) {
 		ret = hook_install();
@@ -271,17 +313,16 @@ int fdclose_hook_get(void)
 			hook_installed = true;
 	}
 	if (!ret)
-		hook_users++;
+		atomic_inc(&hook_users);
 	mutex_unlock(&hook_lock);
 	return ret;
 }
 
+/* Does not wait for the hook's removal: this is part of closing and exiting. */
 void fdclose_hook_put(void)
 {
-	mutex_lock(&hook_lock);
-	if (!--hook_users)
+	if (atomic_dec_and_test(&hook_users))
 		mod_delayed_work(system_wq, &hook_idle_work, HOOK_LINGER);
-	mutex_unlock(&hook_lock);
 }
 
 /*
@@ -335,12 +376,23 @@ int __init fdclose_init(void)
 			       GFP_KERNEL);
 	if (!close_table)
 		return -ENOMEM;
+	late_wq = alloc_workqueue("kevent", WQ_UNBOUND, 0);
+	if (!late_wq) {
+		ret = -ENOMEM;
+		goto free_table;
+	}
 
 	ret = hook_prepare();
 	if (ret) {
 		pr_err("cannot hook %s: %d\n", KEVENT_CLOSE_FUNCTION, ret);
-		kvfree(close_table);
+		goto free_wq;
 	}
+	return 0;
+
+free_wq:
+	destroy_workqueue(late_wq);
+free_table:
+	kvfree(close_table);
 	return ret;
 }
 
@@ -355,7 +407,7 @@ void fdclose_exit(void)
 	if (hook_installed)
 		hook_remove();
 	hook_destroy();
-	flush_work(&late_work);
+	destroy_workqueue(late_wq);
 	synchronize_rcu_tasks();
 	kvfree(close_table);
 }

@@ -6,9 +6,12 @@
 #include <linux/types.h>
 
 struct knote;
+struct kqueue;
 
 int fdclose_init(void);
 void fdclose_exit(void);
+
+void fdclose_init_queue(struct kqueue *kq);
 
 int fdclose_hook_get(void);
 void fdclose_hook_put(void);

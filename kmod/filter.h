@@ -57,6 +57,8 @@ void kevent_filter_hold(const struct kevent_filter *ops);
 void kevent_filter_put(const struct kevent_filter *ops);
 void kevent_filter_map(u64 map[2]);
 
+bool kevent_read_event(struct knote *kn, struct kevent_record *kev);
+
 extern const struct kevent_filter kevent_read_filter;
 extern const struct kevent_filter kevent_write_filter;
 extern const struct kevent_filter kevent_except_filter;

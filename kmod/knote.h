@@ -19,9 +19,10 @@
  *  wait queue   belongs to the file, except where its owner says POLLFREE:
  *               whead is then NULL, and RCU protects those who have read it.
  *  files_struct kq->files is compared, never followed. It cannot be freed and
- *               reused while the queue lives: the queue is closed when the
+ *               reused while the queue has knotes: the queue is closed when the
  *               table's last descriptor of it goes, at the latest with the
- *               table.
+ *               table. (A queue that never had a descriptor, but lives in an
+ *               io_uring, has no knotes, since there is no ioctl on it.)
  *  fsnotify mark an allocation of its own (filters/file.c): its callback may
  *               run after detach and then finds no knote.
  *  hrtimer      embedded; detach cancels it and waits.
@@ -30,10 +31,12 @@
  * A knote dies in three steps: out of the tables, detached from its source
  * (after which nobody can activate it), freed after RCU.
  *
- * Lock order: kq->mtx, then any of: the locks that a source's poll and ioctl
- * take, another queue's mtx (trylock only), nest_lock, the close hook's mutex,
- * a close table bucket. Under a source's lock (that is, in a wake callback)
- * only kq->waiters.lock is taken.
+ * Lock order: kq->mtx is taken with nothing held but what exec and exit hold
+ * when they close descriptors. Under it, any of: mmap_lock (copying), the locks
+ * that a source's poll and ioctl take, a pipe's mutex, another queue's mtx
+ * (trylock only), kq->idents.mutex, fsnotify's mark_mutex, nest_lock, the close
+ * hook's mutex and ftrace's under that, a close table bucket. Under a source's
+ * lock (that is, in a wake callback) or a file_mark's, only kq->waiters.lock.
  */
 #ifndef _KEVENT_KNOTE_H
 #define _KEVENT_KNOTE_H
@@ -134,7 +137,8 @@ struct knote_timer {
  * @timer: of a timer
  * @priv: of any other filter
  *
- * All but @inbox and @state is under kq->mtx.
+ * All is under kq->mtx, except @inbox and @state, @poll.close_node (the bucket's
+ * lock) and the entry and head of @poll.wait (the source's lock, and RCU).
  */
 struct knote {
 	union {
@@ -178,6 +182,23 @@ void knote_activate(struct knote *kn);
 int knote_cache_init(void);
 void knote_cache_exit(void);
 long knote_count(void);
+
+/* A record of the knote, in which nothing is reported yet. */
+static inline void knote_fill(const struct knote *kn,
+			      struct kevent_record *kev)
+{
+	kev->ident = kn->ident;
+	kev->filter = kn->filter;
+	kev->flags = kn->flags;
+	kev->fflags = 0;
+	kev->data = 0;
+	kev->udata = kn->udata;
+	/* A loop, or memcpy(), becomes a string instruction: slower. */
+	kev->ext[0] = kn->ext[0];
+	kev->ext[1] = kn->ext[1];
+	kev->ext[2] = kn->ext[2];
+	kev->ext[3] = kn->ext[3];
+}
 
 static inline bool knote_is_closed(const struct knote *kn)
 {

@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 
 #include "compat.h"
+#include "fdclose.h"
 #include "kqueue.h"
 
 static atomic_long_t kqueues = ATOMIC_LONG_INIT(0);
@@ -39,8 +40,10 @@ static void kqueue_wake_pollers(struct irq_work *work)
 	__poll_t key = EPOLLIN | EPOLLRDNORM;
 
 	if (READ_ONCE(kq->closing))
-		key |= EPOLLERR | EPOLLHUP;
-	wake_up_poll(&kq->pollers, key);
+		__wake_up(&kq->pollers, TASK_NORMAL, 0,
+			  poll_to_key(key | EPOLLERR | EPOLLHUP));
+	else
+		wake_up_poll(&kq->pollers, key);
 }
 
 /*
@@ -79,19 +82,26 @@ void kqueue_pass_on(struct kqueue *kq)
 /* Move what has fired from the inbox to the ready list. Under kq->mtx. */
 void kqueue_fetch_inbox(struct kqueue *kq)
 {
-	struct llist_node *first = llist_del_all(&kq->inbox);
+	unsigned int n = kq->nready;
+	struct llist_node *first;
 	struct knote *kn, *next;
-	unsigned int n = 0;
 
 	lockdep_assert_held(&kq->mtx);
 
-	first = llist_reverse_order(first);
+	if (llist_empty(&kq->inbox))
+		return;
+
+	/*
+	 * At no time may the queue look empty to kqueue_has_ready(): so count
+	 * one for the inbox before emptying it, which is a full barrier.
+	 */
+	WRITE_ONCE(kq->nready, n + 1);
+	first = llist_reverse_order(llist_del_all(&kq->inbox));
 	llist_for_each_entry_safe(kn, next, first, inbox) {
 		list_add_tail(&kn->ready, &kq->ready);
 		n++;
 	}
-	if (n)
-		WRITE_ONCE(kq->nready, kq->nready + n);
+	WRITE_ONCE(kq->nready, n);
 }
 
 /*
@@ -151,6 +161,7 @@ struct kqueue *kqueue_alloc(void)
 	init_waitqueue_head(&kq->waiters);
 	init_waitqueue_head(&kq->pollers);
 	init_irq_work(&kq->wake_work, kqueue_wake_pollers);
+	fdclose_init_queue(kq);
 	mutex_init(&kq->mtx);
 	INIT_LIST_HEAD(&kq->ready);
 	INIT_LIST_HEAD(&kq->parents);
@@ -173,17 +184,21 @@ void kqueue_get(struct kqueue *kq)
 	refcount_inc(&kq->refs);
 }
 
-/* Context: may sleep. */
-void kqueue_put(struct kqueue *kq)
+/* The last reference is gone. Context: may sleep. */
+void kqueue_free(struct kqueue *kq)
 {
-	if (!refcount_dec_and_test(&kq->refs))
-		return;
-
 	irq_work_sync(&kq->wake_work);
 	kevent_user_put(kq->user);
 	mutex_destroy(&kq->mtx);
 	kfree(kq);
 	atomic_long_dec(&kqueues);
+}
+
+/* Context: may sleep. */
+void kqueue_put(struct kqueue *kq)
+{
+	if (refcount_dec_and_test(&kq->refs))
+		kqueue_free(kq);
 }
 
 /*
@@ -269,7 +284,8 @@ static __poll_t kqueue_poll(struct file *file, poll_table *wait)
 {
 	struct kqueue *kq = file->private_data;
 
-	if (kq->files != current->files)
+	/* Kernel threads look on behalf of others: aio polls from one. */
+	if (kq->files != current->files && !(current->flags & PF_KTHREAD))
 		return EPOLLERR;
 
 	poll_wait(file, &kq->pollers, wait);
@@ -320,7 +336,8 @@ static void kqueue_show_fdinfo(struct seq_file *m, struct file *file)
 	struct knote *kn;
 	unsigned int fd;
 
-	mutex_lock(&kq->mtx);
+	if (mutex_lock_killable(&kq->mtx))
+		return;
 	if (kq->closing)
 		goto out;
 	seq_printf(m, "knotes:\t%u\n",

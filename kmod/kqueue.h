@@ -9,6 +9,7 @@
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable.h>
+#include <linux/workqueue.h>
 
 #include "knote.h"
 
@@ -30,10 +31,15 @@ struct seq_file;
  * @pollers: those who poll the queue: epoll, another queue, io_uring. Their
  *	callbacks may lead back to this queue, so they are woken from @wake_work
  * @wake_work: wakes @pollers
+ * @late_knotes: knotes that the close hook has taken in a thread that cannot
+ *	drop them itself; see fdclose.c
+ * @late_work: drops them
+ * @free_work: frees the queue, if that falls to such a thread
  * @mtx: serialises changes, scans and the end; protects all below
  * @ready: knotes to look at, oldest first
  * @nready: length of @ready; read without @mtx to see whether there are any
- * @missed: a poller found nothing; perhaps only because a scan was at work
+ * @missed: a poller found nothing; perhaps only because a scan was at work.
+ *	Set by pollers without @mtx
  * @closing: no more registrations; waiters go. Read without @mtx by waiters
  * @fds: the knotes of descriptors, a chain for each number
  * @nfds: size of @fds
@@ -55,6 +61,9 @@ struct kqueue {
 	wait_queue_head_t waiters;
 	wait_queue_head_t pollers;
 	struct irq_work wake_work;
+	struct llist_head late_knotes;
+	struct work_struct late_work;
+	struct work_struct free_work;
 
 	struct mutex mtx ____cacheline_aligned_in_smp;
 	struct list_head ready;
@@ -82,6 +91,7 @@ struct kqueue {
 struct kqueue *kqueue_alloc(void);
 void kqueue_get(struct kqueue *kq);
 void kqueue_put(struct kqueue *kq);
+void kqueue_free(struct kqueue *kq);
 void kqueue_close(struct kqueue *kq);
 void kqueue_fetch_inbox(struct kqueue *kq);
 void kqueue_unqueue(struct kqueue *kq, struct knote *kn);
@@ -92,9 +102,14 @@ bool file_is_kqueue(const struct file *file);
 unsigned int kqueue_nr_ready(struct kqueue *kq);
 extern const struct file_operations kqueue_fops;
 
+/* Without kq->mtx. In this order: see kqueue_fetch_inbox(). */
 static inline bool kqueue_has_ready(const struct kqueue *kq)
 {
-	return READ_ONCE(kq->nready) || !llist_empty(&kq->inbox);
+	if (!llist_empty(&kq->inbox))
+		return true;
+	/* Pairs with the emptying of the inbox, after nready was raised. */
+	smp_rmb();
+	return READ_ONCE(kq->nready);
 }
 
 /* main.c */
@@ -119,8 +134,8 @@ void nest_remove(struct nest_link *link);
 /* limit.c */
 struct kevent_user *kevent_user_get(void);
 void kevent_user_put(struct kevent_user *user);
-int kevent_user_charge(struct kevent_user *user);
-void kevent_user_uncharge(struct kevent_user *user);
+int kevent_user_charge(struct kevent_user *user, long units);
+void kevent_user_uncharge(struct kevent_user *user, long units);
 void kevent_limit_init(void);
 void kevent_limit_exit(void);
 

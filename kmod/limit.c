@@ -18,12 +18,12 @@
  * struct kevent_user - what one user ID has
  * @uid: who
  * @queues: open queues, under users_lock; the structure goes with the last
- * @knotes: registrations in them
+ * @units: what is charged to them: a unit is the memory of a registration
  */
 struct kevent_user {
 	kuid_t uid;
 	unsigned long queues;
-	atomic_long_t knotes;
+	atomic_long_t units;
 };
 
 /* By user ID; changed under users_lock. */
@@ -65,26 +65,27 @@ void kevent_user_put(struct kevent_user *user)
 {
 	mutex_lock(&users_lock);
 	if (!--user->queues) {
-		WARN_ON_ONCE(atomic_long_read(&user->knotes));
+		WARN_ON_ONCE(atomic_long_read(&user->units));
 		xa_erase(&users, __kuid_val(user->uid));
 		kfree(user);
 	}
 	mutex_unlock(&users_lock);
 }
 
-int kevent_user_charge(struct kevent_user *user)
+/* Charge so many units, or fail with -ENOSPC. Context: any. */
+int kevent_user_charge(struct kevent_user *user, long units)
 {
-	if (atomic_long_inc_return(&user->knotes) <=
+	if (atomic_long_add_return(units, &user->units) <=
 	    READ_ONCE(max_user_knotes))
 		return 0;
 
-	atomic_long_dec(&user->knotes);
+	atomic_long_sub(units, &user->units);
 	return -ENOSPC;
 }
 
-void kevent_user_uncharge(struct kevent_user *user)
+void kevent_user_uncharge(struct kevent_user *user, long units)
 {
-	atomic_long_dec(&user->knotes);
+	atomic_long_sub(units, &user->units);
 }
 
 void kevent_limit_init(void)

@@ -5,11 +5,14 @@
 #include <linux/init.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/sysfs.h>
 #include <linux/time64.h>
 #include <linux/uaccess.h>
 
+#include "compat.h"
 #include "fdclose.h"
 #include "filters/file.h"
 #include "kqueue.h"
@@ -102,17 +105,20 @@ static int apply_batch(struct kqueue *kq, const struct kevent_record *changes,
  * written, and there are never more answers than changes read, so the two
  * lists may be one.
  */
-static int apply_changes(struct kqueue *kq, const struct kevent_args *args)
+static noinline_for_stack int apply_changes(struct kqueue *kq,
+					    const struct kevent_args *args)
 {
 	const struct kevent_record __user *changes =
 		u64_to_user_ptr(args->changes);
 	struct kevent_record __user *events = u64_to_user_ptr(args->events);
-	struct kevent_record batch[KEVENT_BATCH];
+	struct kevent_record batch[KEVENT_BATCH] kevent_uninitialized;
 	int left = args->nchanges;
 	int stored = 0;
 	int n, ret;
 
 	while (left) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		n = min(left, KEVENT_BATCH);
 		if (copy_from_user(batch, changes, n * sizeof(*batch)))
 			return -EFAULT;
@@ -131,7 +137,7 @@ static int apply_changes(struct kqueue *kq, const struct kevent_args *args)
 		stored += ret;
 		changes += n;
 		left -= n;
-		cond_resched();
+		cond_resched_tasks_rcu_qs();
 	}
 	return stored;
 }
@@ -176,9 +182,13 @@ static int ioc_kevent(struct kqueue *kq, void __user *arg)
 			return ret;
 	}
 
-	ret = apply_changes(kq, &args);
-	if (ret || !args.nevents)
-		return ret;
+	if (args.nchanges) {
+		ret = apply_changes(kq, &args);
+		if (ret)
+			return ret;
+	}
+	if (!args.nevents)
+		return 0;
 
 	if (args.timeout) {
 		ret = timeout_deadline(&ts, &deadline);

@@ -14,6 +14,9 @@
 /* The smallest table of descriptors; it grows to the largest number seen. */
 #define KQUEUE_FDS_MIN	64
 
+/* Up to this size it is not charged to the user's limit. */
+#define KQUEUE_FDS_FREE	256
+
 #define EV_KNOWN	(EV_ADD | EV_DELETE | EV_ENABLE | EV_DISABLE | \
 			 EV_ONESHOT | EV_CLEAR | EV_RECEIPT | EV_DISPATCH | \
 			 EV_FORCEONESHOT | EV_KEEPUDATA)
@@ -51,19 +54,38 @@ static struct knote *find_ident(struct kqueue *kq, u64 ident, s16 filter)
 	return rhashtable_lookup_fast(&kq->idents, &key, kqueue_ident_params);
 }
 
+/*
+ * What a table of descriptors costs its user. One for a few hundred is little
+ * beside the queue and its file; but a high number in each of many queues is
+ * not to be had for one registration each.
+ */
+static long fds_units(unsigned int nfds)
+{
+	if (nfds <= KQUEUE_FDS_FREE)
+		return 0;
+	return nfds * sizeof(struct knote *) / sizeof(struct knote);
+}
+
 /* Make room for the number. It is that of an open file, which bounds it. */
 static int grow_fds(struct kqueue *kq, unsigned int fd)
 {
 	unsigned int size = max_t(unsigned int, KQUEUE_FDS_MIN,
 				  roundup_pow_of_two((unsigned long)fd + 1));
+	long units = fds_units(size) - fds_units(kq->nfds);
 	struct knote **fds;
+	int ret;
 
 	if (fd < kq->nfds)
 		return 0;
 
+	ret = kevent_user_charge(kq->user, units);
+	if (ret)
+		return ret;
 	fds = kvcalloc(size, sizeof(*fds), GFP_KERNEL_ACCOUNT);
-	if (!fds)
+	if (!fds) {
+		kevent_user_uncharge(kq->user, units);
 		return -ENOMEM;
+	}
 	if (kq->nfds)
 		memcpy(fds, kq->fds, kq->nfds * sizeof(*fds));
 	kvfree(kq->fds);
@@ -175,6 +197,7 @@ void kqueue_drop_all(struct kqueue *kq)
 	}
 	kvfree(kq->fds);
 	kq->fds = NULL;
+	kevent_user_uncharge(kq->user, fds_units(kq->nfds));
 	kq->nfds = 0;
 
 	rhashtable_free_and_destroy(&kq->idents, drop_ident, kq);
@@ -186,10 +209,11 @@ void kqueue_drop_all(struct kqueue *kq)
  */
 static void knote_check(struct kqueue *kq, struct knote *kn)
 {
-	struct kevent_record scratch = { .flags = kn->flags };
+	struct kevent_record scratch;
 
 	if (kn->status & KNOTE_DISABLED)
 		return;
+	knote_fill(kn, &scratch);
 
 	if (kn->status & KNOTE_PARKED) {
 		kn->status &= ~KNOTE_PARKED;
@@ -244,6 +268,8 @@ static int knote_create(struct kqueue *kq, const struct kevent_filter *ops,
 		kn->poll.file = file;
 	ready = ops->attach(kn);
 	if (ready < 0) {
+		/* It may have fired before attach failed. */
+		kqueue_unqueue(kq, kn);
 		knote_free(kn);
 		return ready;
 	}

@@ -11,18 +11,21 @@
  */
 
 #include <linux/freezer.h>
+#include <linux/indirect_call_wrapper.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
+#include "compat.h"
 #include "kqueue.h"
 #include "trace.h"
 
 /**
  * struct scan - one pass over the queue
  * @kq: the queue
- * @todo: knotes that were ready when the pass began, oldest first. What
- *	becomes ready again goes to kq->ready, so that none is met twice
+ * @todo: knotes that were ready when the pass began, oldest first
+ * @pos: the next of them to look at. Those before it have been looked at and
+ *	stay ready; they go to the end of the queue, so none is met twice
  * @ntodo: length of @todo
  * @nbatch: how many of the below are in use
  * @knotes: whose records are in @records
@@ -31,6 +34,7 @@
 struct scan {
 	struct kqueue *kq;
 	struct list_head todo;
+	struct list_head *pos;
 	unsigned int ntodo;
 	unsigned int nbatch;
 	struct knote *knotes[KEVENT_BATCH];
@@ -44,20 +48,24 @@ static void scan_begin(struct scan *scan, struct kqueue *kq)
 	scan->kq = kq;
 	INIT_LIST_HEAD(&scan->todo);
 	list_splice_init(&kq->ready, &scan->todo);
+	scan->pos = scan->todo.next;
 	scan->ntodo = kq->nready;
 	WRITE_ONCE(kq->nready, 0);
 }
 
 /*
- * Put back what was not looked at, before what was. If anything is left, other
- * threads are told: one of them may have been woken for it and found the queue
- * busy, and a poller may have found it empty during the pass.
+ * Put back first what was not looked at, then what was and stays ready. If
+ * anything is left, other threads are told: one of them may have been woken for
+ * it and found the queue busy, and a poller may have found it empty.
  */
 static void scan_end(struct scan *scan)
 {
 	struct kqueue *kq = scan->kq;
+	LIST_HEAD(done);
 
+	list_cut_before(&done, &scan->todo, scan->pos);
 	list_splice(&scan->todo, &kq->ready);
+	list_splice_tail(&done, &kq->ready);
 	WRITE_ONCE(kq->nready, kq->nready + scan->ntodo);
 
 	/* Pairs with those who queue themselves, then look at nready. */
@@ -66,35 +74,76 @@ static void scan_end(struct scan *scan)
 		kqueue_pass_on(kq);
 }
 
-static void fill_record(const struct knote *kn, struct kevent_record *kev)
+/* Most knotes are of one filter: spare them the indirect call. */
+static bool knote_event(struct knote *kn, struct kevent_record *kev)
 {
-	kev->ident = kn->ident;
-	kev->filter = kn->filter;
-	kev->flags = kn->flags;
-	kev->fflags = 0;
-	kev->data = 0;
-	kev->udata = kn->udata;
-	memcpy(kev->ext, kn->ext, sizeof(kev->ext));
+	knote_fill(kn, kev);
+	return INDIRECT_CALL_1(kn->ops->event, kevent_read_event, kn, kev) ||
+	       (kn->status & KNOTE_FORCED);
+}
+
+/* Back to the queue, unless its source has already put it there. */
+static void knote_requeue(struct kqueue *kq, struct knote *kn)
+{
+	if (knote_claim_queued(kn)) {
+		list_add_tail(&kn->ready, &kq->ready);
+		WRITE_ONCE(kq->nready, kq->nready + 1);
+	}
 }
 
 /*
- * Has the knote something to report? It is on no list, and QUEUED is still
- * set. Clear that first and look then: see knote_activate(). What must not be
- * delivered keeps QUEUED, so that its source does not bother the queue again.
+ * Take the knote off the list and then look at it. QUEUED is cleared in
+ * between, after which its source may queue it again: see knote_activate().
  */
-static bool knote_look(struct knote *kn, struct kevent_record *kev)
+static bool look_unqueued(struct scan *scan, struct knote *kn,
+			  struct kevent_record *kev)
 {
-	if ((kn->status & KNOTE_DISABLED) || knote_is_closed(kn)) {
-		kn->status |= KNOTE_PARKED;
-		return false;
-	}
-
+	list_del(&kn->ready);
+	scan->ntodo--;
 	atomic_andnot(KNOTE_QUEUED, &kn->state);
 	/* Pairs with the claiming of QUEUED in knote_activate(). */
 	smp_mb__after_atomic();
 
-	fill_record(kn, kev);
-	return kn->ops->event(kn, kev) || (kn->status & KNOTE_FORCED);
+	return knote_event(kn, kev);
+}
+
+/*
+ * Level-triggered knotes that have something to report stay where they are,
+ * which is the usual case. Only what seems not to be ready is unqueued, and
+ * then looked at once more, for what came before QUEUED was cleared.
+ */
+static bool look_level(struct scan *scan, struct knote *kn,
+		       struct kevent_record *kev)
+{
+	if (knote_event(kn, kev))
+		return true;
+	if (!look_unqueued(scan, kn, kev))
+		return false;
+	knote_requeue(scan->kq, kn);
+	return true;
+}
+
+static bool knote_is_level(const struct knote *kn)
+{
+	return !(kn->flags & (EV_ONESHOT | EV_CLEAR | EV_DISPATCH));
+}
+
+/*
+ * Has the knote something to report? What must not be delivered is parked: it
+ * keeps QUEUED, so that its source does not bother the queue again.
+ */
+static bool scan_look(struct scan *scan, struct knote *kn,
+		      struct kevent_record *kev)
+{
+	if ((kn->status & KNOTE_DISABLED) || knote_is_closed(kn)) {
+		list_del(&kn->ready);
+		scan->ntodo--;
+		kn->status |= KNOTE_PARKED;
+		return false;
+	}
+
+	return knote_is_level(kn) ? look_level(scan, kn, kev) :
+				    look_unqueued(scan, kn, kev);
 }
 
 static void scan_fill(struct scan *scan, unsigned int max)
@@ -102,13 +151,18 @@ static void scan_fill(struct scan *scan, unsigned int max)
 	struct knote *kn;
 
 	scan->nbatch = 0;
-	while (scan->nbatch < max && scan->ntodo) {
-		kn = list_first_entry(&scan->todo, struct knote, ready);
-		list_del(&kn->ready);
-		scan->ntodo--;
+	while (scan->nbatch < max && scan->pos != &scan->todo) {
+		kn = list_entry(scan->pos, struct knote, ready);
+		scan->pos = scan->pos->next;
 
-		if (knote_look(kn, &scan->records[scan->nbatch]))
+		if (scan_look(scan, kn, &scan->records[scan->nbatch])) {
 			scan->knotes[scan->nbatch++] = kn;
+			continue;
+		}
+		/* There may be very many that turn out not to be ready. */
+		if (fatal_signal_pending(current))
+			break;
+		cond_resched();
 	}
 }
 
@@ -122,41 +176,53 @@ static void knote_delivered(struct kqueue *kq, struct knote *kn,
 		kqueue_drop(kq, kn);
 		return;
 	}
-
 	if ((kn->flags & EV_CLEAR) && kn->ops->delivered)
 		kn->ops->delivered(kn, kev);
-
-	if (kn->flags & EV_DISPATCH) {
+	if (kn->flags & EV_DISPATCH)
 		kn->status |= KNOTE_DISABLED;
-	} else if (!(kn->flags & EV_CLEAR) && knote_claim_queued(kn)) {
-		/* Level: look again next time, after all others. */
-		list_add_tail(&kn->ready, &kq->ready);
-		WRITE_ONCE(kq->nready, kq->nready + 1);
-	}
 }
 
-/* A record could not be copied: back to where the knote was. */
-static void scan_undo(struct scan *scan, struct knote *kn)
+/*
+ * Store the batch in one section of user access, and without the checks that
+ * copy_to_user() has for sizes not known in advance. Returns how many records
+ * arrived; of one that faults, a part may have been stored.
+ */
+static unsigned int store_records(const struct scan *scan,
+				  struct kevent_record __user *to)
 {
-	if (knote_claim_queued(kn)) {
-		list_add(&kn->ready, &scan->todo);
-		scan->ntodo++;
+	const struct kevent_record *kev = scan->records;
+	unsigned int i = 0;
+
+	if (!user_write_access_begin(to, scan->nbatch * sizeof(*to)))
+		return 0;
+	for (; i < scan->nbatch; i++, kev++, to++) {
+		unsafe_put_user(kev->ident, &to->ident, fault);
+		unsafe_put_user(kev->filter, &to->filter, fault);
+		unsafe_put_user(kev->flags, &to->flags, fault);
+		unsafe_put_user(kev->fflags, &to->fflags, fault);
+		unsafe_put_user(kev->data, &to->data, fault);
+		unsafe_put_user(kev->udata, &to->udata, fault);
+		unsafe_put_user(kev->ext[0], &to->ext[0], fault);
+		unsafe_put_user(kev->ext[1], &to->ext[1], fault);
+		unsafe_put_user(kev->ext[2], &to->ext[2], fault);
+		unsafe_put_user(kev->ext[3], &to->ext[3], fault);
 	}
+fault:
+	user_write_access_end();
+	return i;
 }
 
 /* Copy the batch out. Returns how many records arrived. */
 static unsigned int scan_copy(struct scan *scan,
 			      struct kevent_record __user *events)
 {
-	size_t size = scan->nbatch * sizeof(*events);
-	size_t left = copy_to_user(events, scan->records, size);
-	unsigned int copied = (size - left) / sizeof(*events);
+	unsigned int copied = store_records(scan, events);
 	unsigned int i;
 
-	for (i = scan->nbatch; i > copied; i--)
-		scan_undo(scan, scan->knotes[i - 1]);
 	for (i = 0; i < copied; i++)
 		knote_delivered(scan->kq, scan->knotes[i], &scan->records[i]);
+	for (; i < scan->nbatch; i++)
+		knote_requeue(scan->kq, scan->knotes[i]);
 	return copied;
 }
 
@@ -165,7 +231,7 @@ static int scan_pass(struct kqueue *kq, struct kevent_record __user *events,
 		     int nevents)
 {
 	unsigned int copied;
-	struct scan scan;
+	struct scan scan kevent_uninitialized;
 	int done = 0;
 
 	scan_begin(&scan, kq);
@@ -190,13 +256,14 @@ static int scan_pass(struct kqueue *kq, struct kevent_record __user *events,
 static int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
 		       int nevents)
 {
-	int ret = 0;
+	int ret;
 
-	if (!kqueue_has_ready(kq) && !READ_ONCE(kq->closing))
-		return 0;
-
-	if (mutex_lock_killable(&kq->mtx))
+	if (mutex_lock_killable(&kq->mtx)) {
+		/* We may have been woken for something: it is for others. */
+		if (kqueue_has_ready(kq))
+			kqueue_pass_on(kq);
 		return -EINTR;
+	}
 	if (kq->closing)
 		ret = -EBADF;
 	else
@@ -244,10 +311,16 @@ int kqueue_collect(struct kqueue *kq, struct kevent_record __user *events,
 		   int nevents, ktime_t deadline)
 {
 	bool timed_out = !deadline;
-	int ret;
+	int ret = 0;
 
 	for (;;) {
-		ret = kqueue_scan(kq, events, nevents);
+		/*
+		 * The last look waits for another's scan, during which the
+		 * queue may seem empty. Before that, sleeping will do: the
+		 * other passes on what it leaves.
+		 */
+		if (timed_out || kqueue_has_ready(kq) || READ_ONCE(kq->closing))
+			ret = kqueue_scan(kq, events, nevents);
 		if (ret || timed_out)
 			return ret;
 		if (signal_pending(current))

@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <linux/pipe_fs_i.h>
+#include <linux/security.h>
 #include <linux/seq_file.h>
 #include <linux/uaccess.h>
 
@@ -73,13 +74,15 @@ enum fd_kind fd_kind_of(struct file *file)
 s64 pipe_readable(struct file *file)
 {
 	struct pipe_inode_info *pipe = file->private_data;
-	unsigned int i;
+	unsigned int i, used;
 	s64 bytes = 0;
 
 	if (mutex_lock_killable(&pipe->mutex))
 		return 0;
-	for (i = pipe->tail; i != pipe->head; i++)
-		bytes += pipe->bufs[i & (pipe->ring_size - 1)].len;
+	used = pipe_occupancy(pipe->head, pipe->tail);
+	for (i = 0; i < used; i++)
+		bytes += pipe->bufs[(pipe->tail + i) &
+				    (pipe->ring_size - 1)].len;
 	mutex_unlock(&pipe->mutex);
 	return bytes;
 }
@@ -88,7 +91,8 @@ s64 pipe_readable(struct file *file)
 s64 pipe_writable(struct file *file)
 {
 	struct pipe_inode_info *pipe = file->private_data;
-	unsigned int used = READ_ONCE(pipe->head) - READ_ONCE(pipe->tail);
+	unsigned int used = pipe_occupancy(READ_ONCE(pipe->head),
+					   READ_ONCE(pipe->tail));
 	unsigned int max = READ_ONCE(pipe->max_usage);
 
 	return used < max ? (s64)(max - used) * PAGE_SIZE : 0;
@@ -105,8 +109,8 @@ bool pipe_has_reader(struct file *file)
  * The counter of an eventfd. Only fs/eventfd.c knows its structure; all that
  * it tells others is a line in fdinfo, which takes thousands of instructions
  * to print and parse. So the counter is read where the structure has it as of
- * today, but only after that has been seen to agree with the line, for a
- * counter that is not 0.
+ * today, but only after that has been seen to agree with the line, for two
+ * eventfds whose counters are not 0.
  */
 struct eventfd_layout {
 	struct kref kref;
@@ -117,6 +121,8 @@ struct eventfd_layout {
 enum { LAYOUT_UNKNOWN, LAYOUT_GOOD, LAYOUT_BAD };
 
 static int eventfd_layout;
+/* The first eventfd that agreed; only compared. */
+static void *eventfd_agreed;
 
 static u64 eventfd_counter_shown(struct file *file)
 {
@@ -153,8 +159,11 @@ u64 eventfd_counter(struct file *file)
 	/* If it changed meanwhile, another time will tell. */
 	if (before != READ_ONCE(ctx->count) || !shown)
 		return shown;
-	WRITE_ONCE(eventfd_layout,
-		   before == shown ? LAYOUT_GOOD : LAYOUT_BAD);
+	if (before != shown)
+		WRITE_ONCE(eventfd_layout, LAYOUT_BAD);
+	else if (cmpxchg(&eventfd_agreed, NULL, ctx) &&
+		 READ_ONCE(eventfd_agreed) != ctx)
+		WRITE_ONCE(eventfd_layout, LAYOUT_GOOD);
 	return shown;
 }
 
@@ -174,7 +183,8 @@ s64 fionread(const struct knote *kn)
 		return 1;
 
 	answer = (int __user *)&scratch->data;
-	if (file->f_op->unlocked_ioctl(file, FIONREAD, (unsigned long)answer) ||
+	if (security_file_ioctl(file, FIONREAD, (unsigned long)answer) ||
+	    file->f_op->unlocked_ioctl(file, FIONREAD, (unsigned long)answer) ||
 	    get_user(bytes, answer) || bytes < 1)
 		return 1;
 	return bytes;

@@ -115,7 +115,8 @@ static bool poll_readable(struct knote *kn, struct kevent_record *kev,
 	return true;
 }
 
-static bool read_event(struct knote *kn, struct kevent_record *kev)
+/* Called by the scan directly. */
+bool kevent_read_event(struct knote *kn, struct kevent_record *kev)
 {
 	struct file *file = kn->poll.file;
 	__poll_t mask;
@@ -159,17 +160,22 @@ const struct kevent_filter kevent_read_filter = {
 	.flags = KEVENT_FILTER_FD,
 	.attach = read_attach,
 	.detach = fd_detach,
-	.event = read_event,
+	.event = kevent_read_event,
 };
 
 static int write_attach(struct knote *kn)
 {
 	struct file *file = kn->poll.file;
+	int ret;
 
 	if (S_ISFIFO(file_inode(file)->i_mode) &&
 	    (file->f_mode & FMODE_WRITE) && !pipe_has_reader(file))
 		return -EPIPE;
-	return fd_attach(kn, EVENTS_WRITE);
+	ret = fd_attach(kn, EVENTS_WRITE);
+	/* A low-water mark may be below what poll calls writable. */
+	if (!ret && (kn->sfflags & NOTE_LOWAT))
+		ret = 1;
+	return ret;
 }
 
 static bool write_event(struct knote *kn, struct kevent_record *kev)
@@ -222,10 +228,18 @@ static int except_attach(struct knote *kn)
 {
 	struct file *file = kn->poll.file;
 
-	if (kn->sfflags & ~NOTE_OOB || !file->f_op->poll ||
+	if ((kn->sfflags & ~NOTE_OOB) || !file->f_op->poll ||
 	    file_is_kqueue(file))
 		return -EINVAL;
 	return fd_attach(kn, EVENTS_EXCEPT);
+}
+
+static int except_touch(struct knote *kn, const struct kevent_record *kev)
+{
+	if (kev->fflags & ~NOTE_OOB)
+		return -EINVAL;
+	kn->sfflags = kev->fflags;
+	return 0;
 }
 
 static bool except_event(struct knote *kn, struct kevent_record *kev)
@@ -243,6 +257,7 @@ const struct kevent_filter kevent_except_filter = {
 	.flags = KEVENT_FILTER_FD,
 	.attach = except_attach,
 	.detach = fd_detach,
+	.touch = except_touch,
 	.event = except_event,
 };
 

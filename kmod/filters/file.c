@@ -9,6 +9,7 @@
 #include <linux/fsnotify_backend.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/wait_bit.h>
 
 #include "../kqueue.h"
 #include "fd.h"
@@ -28,6 +29,12 @@ struct file_mark {
 
 static struct fsnotify_group *file_group;
 
+/*
+ * Marks not yet freed. fanotify can hold on to one while it waits for an
+ * answer, where fsnotify_wait_marks_destroyed() does not see it.
+ */
+static atomic_t file_marks = ATOMIC_INIT(0);
+
 /* Context: whoever changed the file, possibly with its inode locked. */
 static int file_changed(struct fsnotify_mark *mark, u32 mask,
 			struct inode *inode, struct inode *dir,
@@ -45,6 +52,8 @@ static int file_changed(struct fsnotify_mark *mark, u32 mask,
 static void file_free_mark(struct fsnotify_mark *mark)
 {
 	kfree(container_of(mark, struct file_mark, mark));
+	if (atomic_dec_and_test(&file_marks))
+		wake_up_var(&file_marks);
 }
 
 static const struct fsnotify_ops file_ops = {
@@ -70,6 +79,7 @@ int file_attach(struct knote *kn)
 	fm = kzalloc(sizeof(*fm), GFP_KERNEL_ACCOUNT);
 	if (!fm)
 		return -ENOMEM;
+	atomic_inc(&file_marks);
 	fsnotify_init_mark(&fm->mark, file_group);
 	fm->mark.mask = FS_MODIFY;
 	spin_lock_init(&fm->lock);
@@ -119,5 +129,7 @@ int __init file_filter_init(void)
 void file_filter_exit(void)
 {
 	fsnotify_put_group(file_group);
+	wait_var_event(&file_marks, !atomic_read(&file_marks));
+	/* The last of them may not have returned from file_free_mark() yet. */
 	fsnotify_wait_marks_destroyed();
 }

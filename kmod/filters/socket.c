@@ -40,17 +40,32 @@ static bool sock_is_unix_stream(const struct sock *sk)
 	return sk->sk_family == AF_UNIX && sk->sk_type == SOCK_STREAM;
 }
 
-/* The families whose sk_state means what TCP's does. */
+/*
+ * The connected sockets whose sk_state and backlog mean what TCP's do. Others
+ * (SCTP, MPTCP) keep them elsewhere: of those, only their poll is believed.
+ */
 static bool sock_has_tcp_state(const struct sock *sk)
 {
-	return (sk_is_inet_family(sk) || sk->sk_family == AF_UNIX) &&
-	       (sk->sk_type == SOCK_STREAM || sk->sk_type == SOCK_SEQPACKET);
+	return sock_is_tcp(sk) ||
+	       (sk->sk_family == AF_UNIX && sk->sk_type != SOCK_DGRAM);
+}
+
+static bool sock_in_state(const struct sock *sk, int states)
+{
+	return sock_has_tcp_state(sk) &&
+	       ((1 << READ_ONCE(sk->sk_state)) & states);
 }
 
 static bool sock_is_listening(const struct sock *sk)
 {
-	return sock_has_tcp_state(sk) &&
-	       READ_ONCE(sk->sk_state) == TCP_LISTEN;
+	return sock_in_state(sk, TCPF_LISTEN);
+}
+
+/* Streams of protocols that may keep their data where we do not look. */
+static bool sock_is_foreign_stream(const struct sock *sk)
+{
+	return (sk->sk_type == SOCK_STREAM || sk->sk_type == SOCK_SEQPACKET) &&
+	       !sock_has_tcp_state(sk);
 }
 
 /* A reader may have taken some of a unix stream's first packet. */
@@ -91,8 +106,9 @@ static s64 sock_bytes(struct sock *sk)
 {
 	s64 bytes;
 
+	/* Against a concurrent reader the difference may be negative. */
 	if (sock_is_tcp(sk))
-		return tcp_inq(sk);
+		return max(tcp_inq(sk), 0);
 	if (sock_is_udp(sk))
 		return udp_bytes(sk);
 
@@ -123,25 +139,23 @@ static void set_eof(const struct sock *sk, struct kevent_record *kev)
 bool socket_readable(struct knote *kn, __poll_t mask, struct kevent_record *kev)
 {
 	struct sock *sk = knote_sock(kn);
+	bool listening = sock_is_listening(sk);
 
-	if (sock_is_listening(sk)) {
-		kev->data = sock_backlog(sk);
-		return kev->data;
-	}
-
-	kev->data = sock_bytes(sk);
+	kev->data = listening ? sock_backlog(sk) : sock_bytes(sk);
 	if (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) {
 		set_eof(sk, kev);
 		return true;
 	}
 	if (mask & EPOLLERR)
 		return true;
-	if (kn->sfflags & NOTE_LOWAT)
+	if (listening)
+		return kev->data;
+	if ((kn->sfflags & NOTE_LOWAT) && !sock_is_foreign_stream(sk))
 		return kev->data >= kn->sdata;
 	if (!(mask & EPOLLIN))
 		return false;
-	/* A stream that keeps its data elsewhere has at least one byte. */
-	if (!kev->data && sk->sk_type == SOCK_STREAM)
+	/* One byte at least, or one connection. */
+	if (!kev->data && sock_is_foreign_stream(sk))
 		kev->data = 1;
 	return true;
 }
@@ -168,15 +182,6 @@ static void sock_want_space(struct sock *sk)
 	smp_mb__after_atomic();
 }
 
-/* Poll calls a stream writable that was never connected, or that listens. */
-static bool sock_is_connected(const struct sock *sk)
-{
-	int state = READ_ONCE(sk->sk_state);
-
-	return !sock_has_tcp_state(sk) ||
-	       (state != TCP_CLOSE && state != TCP_LISTEN);
-}
-
 bool socket_writable(struct knote *kn, __poll_t mask, struct kevent_record *kev)
 {
 	struct sock *sk = knote_sock(kn);
@@ -190,9 +195,12 @@ bool socket_writable(struct knote *kn, __poll_t mask, struct kevent_record *kev)
 	}
 	if (mask & EPOLLERR)
 		return true;
-	if (!sock_is_connected(sk))
+	/* Poll calls writable what was never connected, or what listens. */
+	if (sock_in_state(sk, TCPF_CLOSE | TCPF_LISTEN))
 		return false;
-	if (kn->sfflags & NOTE_LOWAT)
+	/* While it connects, only poll knows (of TCP Fast Open). */
+	if ((kn->sfflags & NOTE_LOWAT) &&
+	    !sock_in_state(sk, TCPF_SYN_SENT | TCPF_SYN_RECV))
 		return kev->data >= kn->sdata;
 	return mask & EPOLLOUT;
 }
@@ -201,6 +209,10 @@ static s64 sock_unsent(struct sock *sk)
 {
 	s64 bytes;
 
+	/* Before and after a connection there is none; a reset drops it. */
+	if (sock_in_state(sk, TCPF_CLOSE | TCPF_LISTEN | TCPF_SYN_SENT |
+			      TCPF_SYN_RECV))
+		return 0;
 	if (sock_is_tcp(sk))
 		return READ_ONCE(tcp_sk(sk)->write_seq) -
 		       READ_ONCE(tcp_sk(sk)->snd_una);
@@ -217,9 +229,6 @@ static s64 sock_unsent(struct sock *sk)
 bool socket_empty(struct knote *kn, struct kevent_record *kev)
 {
 	struct sock *sk = knote_sock(kn);
-
-	if (sock_is_listening(sk))
-		return true;
 
 	sock_want_space(sk);
 	kev->data = sock_unsent(sk);

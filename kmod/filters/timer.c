@@ -74,8 +74,9 @@ static bool timer_is_periodic(const struct knote *kn)
 }
 
 /*
- * Start afresh with sfflags and sdata, which have been checked. A time of CLOCK_REALTIME stays reported until the user does something
- * about it; all others are forgotten once delivered.
+ * Start afresh with sfflags and sdata, which have been checked. A time of
+ * CLOCK_REALTIME stays reported until the user does something about it; all
+ * others are forgotten once delivered.
  */
 static void timer_start(struct knote *kn)
 {
@@ -139,8 +140,7 @@ static void timer_catch_up(struct knote *kn)
 	if (timer_is_periodic(kn)) {
 		/* Until it has expired, forward would count it again. */
 		hrtimer_cancel(timer);
-		kn->timer.count +=
-			hrtimer_forward_now(timer, ns_to_ktime(knote_ns(kn))) - 1;
+		kn->timer.count += hrtimer_forward_now(timer, knote_ns(kn)) - 1;
 		hrtimer_restart(timer);
 	}
 }
