@@ -48,24 +48,31 @@ struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
 	return kn;
 }
 
-static void knote_free_rcu(struct rcu_head *rcu)
+static void knote_free_now(struct knote *kn)
 {
-	struct knote *kn = container_of(rcu, struct knote, rcu);
-
 	kmem_cache_free(knote_cache, kn);
 	this_cpu_dec(knotes);
 }
 
+static void knote_free_rcu(struct rcu_head *rcu)
+{
+	knote_free_now(container_of(rcu, struct knote, rcu));
+}
+
 /*
- * Free a knote that is out of all tables and detached, once those who found it
- * under RCU are done. Context: kn->kq is still valid.
+ * Free a knote that is out of all tables and detached. Those of idents have
+ * been in a hash table, which may be resized at any time by its own worker,
+ * under RCU. Context: kn->kq is still valid.
  */
 void knote_free(struct knote *kn)
 {
 	const struct kevent_filter *ops = kn->ops;
 
 	kevent_user_uncharge(kn->kq->user, 1);
-	call_rcu(&kn->rcu, knote_free_rcu);
+	if (ops->flags & KEVENT_FILTER_FD)
+		knote_free_now(kn);
+	else
+		call_rcu(&kn->rcu, knote_free_rcu);
 	kevent_filter_put(ops);
 }
 

@@ -4,8 +4,8 @@
  *
  * Lifetimes. Who holds what, and what ends it:
  *
- *  knote        allocated by register.c under kq->mtx, freed after an RCU grace
- *               period by knote_free(). Found through three tables: the queue's
+ *  knote        allocated by register.c under kq->mtx, freed by knote_free(),
+ *               after an RCU grace period if it was in a hash table. Found through three tables: the queue's
  *               (by descriptor or ident, under kq->mtx), the ready lists, and
  *               for descriptors the close table (fdclose.c, bucket lock).
  *               Exactly one party drops it: who takes it out of the close
@@ -29,7 +29,7 @@
  *  filter       a knote of another module's filter holds that module.
  *
  * A knote dies in three steps: out of the tables, detached from its source
- * (after which nobody can activate it), freed after RCU.
+ * (after which nobody can activate it), freed.
  *
  * Lock order: kq->mtx is taken with nothing held but what exec and exit hold
  * when they close descriptors. Under it, any of: mmap_lock (copying), the locks
@@ -117,7 +117,7 @@ struct knote_timer {
  * struct knote - one registration
  * @inbox: on kq->inbox, while QUEUED and not yet seen by a scan
  * @ready: on kq->ready or a scan's list, under kq->mtx
- * @rcu: for the end, when it is on neither
+ * @rcu: for the end of an ident's knote, when it is on neither
  * @state: KNOTE_QUEUED, KNOTE_CLOSED, KNOTE_FIRED
  * @status: KNOTE_DISABLED ..., under kq->mtx
  * @kind: the filter's: what kind of source this is
@@ -203,6 +203,11 @@ static inline void knote_fill(const struct knote *kn,
 static inline bool knote_is_closed(const struct knote *kn)
 {
 	return atomic_read(&kn->state) & KNOTE_CLOSED;
+}
+
+static inline bool knote_is_queued(const struct knote *kn)
+{
+	return atomic_read(&kn->state) & KNOTE_QUEUED;
 }
 
 /* True if the caller is the one who set the bit, and so owns the list node. */

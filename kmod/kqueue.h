@@ -116,7 +116,7 @@ static inline bool kqueue_has_ready(const struct kqueue *kq)
 long kevent_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /* register.c */
-int kqueue_apply(struct kqueue *kq, const struct kevent_record *kev);
+int kqueue_apply(struct kqueue *kq, struct kevent_record *kev);
 void kqueue_drop(struct kqueue *kq, struct knote *kn);
 void kqueue_drop_all(struct kqueue *kq);
 void kqueue_drop_closed(struct knote *kn);

@@ -77,7 +77,7 @@ static int answer(const struct kevent_record *change,
 }
 
 /* Apply one batch. Returns the number of records stored, or an error. */
-static int apply_batch(struct kqueue *kq, const struct kevent_record *changes,
+static int apply_batch(struct kqueue *kq, struct kevent_record *changes,
 		       unsigned int n, struct kevent_record __user *events,
 		       int room)
 {
@@ -100,6 +100,32 @@ static int apply_batch(struct kqueue *kq, const struct kevent_record *changes,
 	return stored;
 }
 
+/* Copy a batch in; the counterpart of store_records() in scan.c. */
+static bool load_records(struct kevent_record *kev,
+			 const struct kevent_record __user *from, int n)
+{
+	if (!user_read_access_begin(from, n * sizeof(*from)))
+		return false;
+	for (; n; n--, kev++, from++) {
+		unsafe_get_user(kev->ident, &from->ident, fault);
+		unsafe_get_user(kev->filter, &from->filter, fault);
+		unsafe_get_user(kev->flags, &from->flags, fault);
+		unsafe_get_user(kev->fflags, &from->fflags, fault);
+		unsafe_get_user(kev->data, &from->data, fault);
+		unsafe_get_user(kev->udata, &from->udata, fault);
+		unsafe_get_user(kev->ext[0], &from->ext[0], fault);
+		unsafe_get_user(kev->ext[1], &from->ext[1], fault);
+		unsafe_get_user(kev->ext[2], &from->ext[2], fault);
+		unsafe_get_user(kev->ext[3], &from->ext[3], fault);
+	}
+	user_read_access_end();
+	return true;
+
+fault:
+	user_read_access_end();
+	return false;
+}
+
 /*
  * Apply all changes. A batch is copied in before any of its answers is
  * written, and there are never more answers than changes read, so the two
@@ -120,7 +146,7 @@ static noinline_for_stack int apply_changes(struct kqueue *kq,
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		n = min(left, KEVENT_BATCH);
-		if (copy_from_user(batch, changes, n * sizeof(*batch)))
+		if (!load_records(batch, changes, n))
 			return -EFAULT;
 
 		if (mutex_lock_killable(&kq->mtx))

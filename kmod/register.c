@@ -370,40 +370,39 @@ static int check_flags(u16 flags)
 /**
  * kqueue_apply() - apply one change
  * @kq: the queue, locked and not closed, of the caller's descriptor table
- * @change: what the user asks for
+ * @kev: what the user asks for
  *
  * Bits that only events have are passed over, so that a program may hand back
- * what it was given.
+ * what it was given; they are cleared in @kev.
  *
  * Return: 0 or a negative errno; then nothing has changed.
  */
-int kqueue_apply(struct kqueue *kq, const struct kevent_record *change)
+int kqueue_apply(struct kqueue *kq, struct kevent_record *kev)
 {
 	const struct kevent_filter *ops;
-	struct kevent_record kev = *change;
 	int ret;
 
 	lockdep_assert_held(&kq->mtx);
 
-	kev.flags &= ~EV_SYSFLAGS;
+	kev->flags &= ~EV_SYSFLAGS;
 	if (kevent_caller_is_32bit())
-		kev.ident = (u32)kev.ident;
+		kev->ident = (u32)kev->ident;
 
-	ret = check_flags(kev.flags);
+	ret = check_flags(kev->flags);
 	if (ret)
 		goto out;
-	ops = kevent_filter_get(kev.filter);
+	ops = kevent_filter_get(kev->filter);
 	if (!ops) {
 		ret = -EINVAL;
 		goto out;
 	}
 	if (ops->flags & KEVENT_FILTER_FD)
-		ret = apply_fd(kq, ops, &kev);
+		ret = apply_fd(kq, ops, kev);
 	else
-		ret = apply(kq, ops, &kev,
-			    find_ident(kq, kev.ident, kev.filter), NULL);
+		ret = apply(kq, ops, kev,
+			    find_ident(kq, kev->ident, kev->filter), NULL);
 	kevent_filter_put(ops);
 out:
-	trace_kevent_register(kq->id, &kev, ret);
+	trace_kevent_register(kq->id, kev, ret);
 	return ret;
 }

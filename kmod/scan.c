@@ -23,10 +23,12 @@
 /**
  * struct scan - one pass over the queue
  * @kq: the queue
- * @todo: knotes that were ready when the pass began, oldest first
+ * @todo: knotes that were on kq->ready when the pass began, oldest first
  * @pos: the next of them to look at. Those before it have been looked at and
  *	stay ready; they go to the end of the queue, so none is met twice
  * @ntodo: length of @todo
+ * @fresh: knotes that were in the inbox then, oldest first; looked at after
+ *	@todo, and most of them never on a list
  * @nbatch: how many of the below are in use
  * @knotes: whose records are in @records
  * @records: to be copied out
@@ -36,6 +38,7 @@ struct scan {
 	struct list_head todo;
 	struct list_head *pos;
 	unsigned int ntodo;
+	struct llist_node *fresh;
 	unsigned int nbatch;
 	struct knote *knotes[KEVENT_BATCH];
 	struct kevent_record records[KEVENT_BATCH];
@@ -43,9 +46,8 @@ struct scan {
 
 static void scan_begin(struct scan *scan, struct kqueue *kq)
 {
-	kqueue_fetch_inbox(kq);
-
 	scan->kq = kq;
+	scan->fresh = llist_reverse_order(llist_del_all(&kq->inbox));
 	INIT_LIST_HEAD(&scan->todo);
 	list_splice_init(&kq->ready, &scan->todo);
 	scan->pos = scan->todo.next;
@@ -61,9 +63,14 @@ static void scan_begin(struct scan *scan, struct kqueue *kq)
 static void scan_end(struct scan *scan)
 {
 	struct kqueue *kq = scan->kq;
+	struct knote *kn, *next;
 	LIST_HEAD(done);
 
 	list_cut_before(&done, &scan->todo, scan->pos);
+	llist_for_each_entry_safe(kn, next, scan->fresh, inbox) {
+		list_add_tail(&kn->ready, &scan->todo);
+		scan->ntodo++;
+	}
 	list_splice(&scan->todo, &kq->ready);
 	list_splice_tail(&done, &kq->ready);
 	WRITE_ONCE(kq->nready, kq->nready + scan->ntodo);
@@ -82,45 +89,25 @@ static bool knote_event(struct knote *kn, struct kevent_record *kev)
 	       (kn->status & KNOTE_FORCED);
 }
 
-/* Back to the queue, unless its source has already put it there. */
+/* To the end of the queue, unless it is on it: still, or again. */
 static void knote_requeue(struct kqueue *kq, struct knote *kn)
 {
-	if (knote_claim_queued(kn)) {
+	if (!knote_is_queued(kn) && knote_claim_queued(kn)) {
 		list_add_tail(&kn->ready, &kq->ready);
 		WRITE_ONCE(kq->nready, kq->nready + 1);
 	}
 }
 
-/*
- * Take the knote off the list and then look at it. QUEUED is cleared in
- * between, after which its source may queue it again: see knote_activate().
- */
-static bool look_unqueued(struct scan *scan, struct knote *kn,
-			  struct kevent_record *kev)
+static void scan_unlink(struct scan *scan, struct knote *kn)
 {
 	list_del(&kn->ready);
 	scan->ntodo--;
-	atomic_andnot(KNOTE_QUEUED, &kn->state);
-	/* Pairs with the claiming of QUEUED in knote_activate(). */
-	smp_mb__after_atomic();
-
-	return knote_event(kn, kev);
 }
 
-/*
- * Level-triggered knotes that have something to report stay where they are,
- * which is the usual case. Only what seems not to be ready is unqueued, and
- * then looked at once more, for what came before QUEUED was cleared.
- */
-static bool look_level(struct scan *scan, struct knote *kn,
-		       struct kevent_record *kev)
+/* What must not be delivered now: disabled, or its descriptor is closed. */
+static bool knote_is_held_back(const struct knote *kn)
 {
-	if (knote_event(kn, kev))
-		return true;
-	if (!look_unqueued(scan, kn, kev))
-		return false;
-	knote_requeue(scan->kq, kn);
-	return true;
+	return (kn->status & KNOTE_DISABLED) || knote_is_closed(kn);
 }
 
 static bool knote_is_level(const struct knote *kn)
@@ -129,21 +116,65 @@ static bool knote_is_level(const struct knote *kn)
 }
 
 /*
- * Has the knote something to report? What must not be delivered is parked: it
- * keeps QUEUED, so that its source does not bother the queue again.
+ * Look at a knote that is on no list. QUEUED is cleared first, after which its
+ * source may queue it again: see knote_activate(). One that is held back is
+ * parked: it keeps QUEUED, so that its source does not bother the queue.
  */
-static bool scan_look(struct scan *scan, struct knote *kn,
-		      struct kevent_record *kev)
+static bool look_unlinked(struct knote *kn, struct kevent_record *kev)
 {
-	if ((kn->status & KNOTE_DISABLED) || knote_is_closed(kn)) {
-		list_del(&kn->ready);
-		scan->ntodo--;
+	if (knote_is_held_back(kn)) {
 		kn->status |= KNOTE_PARKED;
 		return false;
 	}
+	atomic_andnot(KNOTE_QUEUED, &kn->state);
+	/* Pairs with the claiming of QUEUED in knote_activate(). */
+	smp_mb__after_atomic();
 
-	return knote_is_level(kn) ? look_level(scan, kn, kev) :
-				    look_unqueued(scan, kn, kev);
+	return knote_event(kn, kev);
+}
+
+/*
+ * Look at a knote on the list. If it is level-triggered and has something to
+ * report, which is the usual case, it stays where it is. Only what seems not
+ * to be ready is unlinked, and then looked at once more, for what came before
+ * QUEUED was cleared.
+ */
+static bool look_listed(struct scan *scan, struct knote *kn,
+			struct kevent_record *kev)
+{
+	if (knote_is_level(kn) && !knote_is_held_back(kn) &&
+	    knote_event(kn, kev))
+		return true;
+	scan_unlink(scan, kn);
+	return look_unlinked(kn, kev);
+}
+
+/* The next knote that has something to report, or NULL. */
+static __always_inline struct knote *scan_next(struct scan *scan,
+					       struct kevent_record *kev)
+{
+	struct knote *kn;
+	bool found;
+
+	for (;;) {
+		if (scan->pos != &scan->todo) {
+			kn = list_entry(scan->pos, struct knote, ready);
+			scan->pos = scan->pos->next;
+			found = look_listed(scan, kn, kev);
+		} else if (scan->fresh) {
+			kn = llist_entry(scan->fresh, struct knote, inbox);
+			scan->fresh = scan->fresh->next;
+			found = look_unlinked(kn, kev);
+		} else {
+			return NULL;
+		}
+		if (found)
+			return kn;
+		/* There may be very many that turn out not to be ready. */
+		if (fatal_signal_pending(current))
+			return NULL;
+		cond_resched();
+	}
 }
 
 static void scan_fill(struct scan *scan, unsigned int max)
@@ -151,18 +182,11 @@ static void scan_fill(struct scan *scan, unsigned int max)
 	struct knote *kn;
 
 	scan->nbatch = 0;
-	while (scan->nbatch < max && scan->pos != &scan->todo) {
-		kn = list_entry(scan->pos, struct knote, ready);
-		scan->pos = scan->pos->next;
-
-		if (scan_look(scan, kn, &scan->records[scan->nbatch])) {
-			scan->knotes[scan->nbatch++] = kn;
-			continue;
-		}
-		/* There may be very many that turn out not to be ready. */
-		if (fatal_signal_pending(current))
+	while (scan->nbatch < max) {
+		kn = scan_next(scan, &scan->records[scan->nbatch]);
+		if (!kn)
 			break;
-		cond_resched();
+		scan->knotes[scan->nbatch++] = kn;
 	}
 }
 
@@ -180,6 +204,8 @@ static void knote_delivered(struct kqueue *kq, struct knote *kn,
 		kn->ops->delivered(kn, kev);
 	if (kn->flags & EV_DISPATCH)
 		kn->status |= KNOTE_DISABLED;
+	else if (!(kn->flags & EV_CLEAR))
+		knote_requeue(kq, kn);
 }
 
 /*

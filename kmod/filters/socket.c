@@ -40,13 +40,18 @@ static bool sock_is_unix_stream(const struct sock *sk)
 	return sk->sk_family == AF_UNIX && sk->sk_type == SOCK_STREAM;
 }
 
+static bool sock_is_mptcp(const struct sock *sk)
+{
+	return sk_is_inet_family(sk) && sk->sk_protocol == IPPROTO_MPTCP;
+}
+
 /*
- * The connected sockets whose sk_state and backlog mean what TCP's do. Others
- * (SCTP, MPTCP) keep them elsewhere: of those, only their poll is believed.
+ * The sockets whose sk_state means what TCP's does. Of others (as SCTP's), only
+ * their poll is believed.
  */
 static bool sock_has_tcp_state(const struct sock *sk)
 {
-	return sock_is_tcp(sk) ||
+	return sock_is_tcp(sk) || sock_is_mptcp(sk) ||
 	       (sk->sk_family == AF_UNIX && sk->sk_type != SOCK_DGRAM);
 }
 
@@ -65,7 +70,7 @@ static bool sock_is_listening(const struct sock *sk)
 static bool sock_is_foreign_stream(const struct sock *sk)
 {
 	return (sk->sk_type == SOCK_STREAM || sk->sk_type == SOCK_SEQPACKET) &&
-	       !sock_has_tcp_state(sk);
+	       !sock_is_tcp(sk) && sk->sk_family != AF_UNIX;
 }
 
 /* A reader may have taken some of a unix stream's first packet. */
@@ -118,12 +123,14 @@ static s64 sock_bytes(struct sock *sk)
 	return bytes;
 }
 
-/* Connections that wait to be accepted. */
-static s64 sock_backlog(const struct sock *sk)
+/* Connections that wait to be accepted; MPTCP does not say how many. */
+static s64 sock_backlog(const struct sock *sk, __poll_t mask)
 {
 	if (sk->sk_family == AF_UNIX)
 		return skb_queue_len_lockless(&sk->sk_receive_queue);
-	return READ_ONCE(sk->sk_ack_backlog);
+	if (sock_is_tcp(sk))
+		return READ_ONCE(sk->sk_ack_backlog);
+	return !!(mask & EPOLLIN);
 }
 
 static void set_eof(const struct sock *sk, struct kevent_record *kev)
@@ -141,7 +148,7 @@ bool socket_readable(struct knote *kn, __poll_t mask, struct kevent_record *kev)
 	struct sock *sk = knote_sock(kn);
 	bool listening = sock_is_listening(sk);
 
-	kev->data = listening ? sock_backlog(sk) : sock_bytes(sk);
+	kev->data = listening ? sock_backlog(sk, mask) : sock_bytes(sk);
 	if (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) {
 		set_eof(sk, kev);
 		return true;
