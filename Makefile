@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#
+# Within a kernel tree: the makefile that kbuild reads. Everywhere else: the
+# front door, 'make help' tells what there is.
+
+ifneq ($(KERNELRELEASE)$(obj),)
+
+obj-$(CONFIG_KEVENT) += kmod/
+
+else
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+BUILD ?= build
+override BUILD := $(abspath $(BUILD))
+PREFIX ?= /usr/local
+
+# The module is built in a folder of its own for each kernel, which has links
+# to the sources: what kbuild produces never lands among them.
+RELEASE = $(shell cut -d '"' -f 2 $(KDIR)/include/generated/utsrelease.h 2>/dev/null)
+MODULE = $(BUILD)/kmod-$(RELEASE)
+KBUILD = $(MAKE) -C $(KDIR) M=$(MODULE) CONFIG_KEVENT=m W=$(W) \
+	$(if $(W),KCFLAGS=-Werror)
+INSTALLED = $(DESTDIR)/lib/modules/$(RELEASE)/updates/kevent.ko
+
+RUN = exec env BUILD=$(BUILD) KERNEL='$(KERNEL)' TEST='$(TEST)' selftests/qemu/run
+
+all: lib examples selftests module
+
+module: need_headers
+	@mkdir -p $(MODULE)
+	@ln -sfn $(CURDIR)/uapi $(BUILD)/uapi
+	@find $(MODULE) -type l -delete
+	@cd kmod && find . \( -name '*.[ch]' -o -name Kbuild \) ! -name '*.mod.c' | \
+		while read -r file; do \
+			mkdir -p "$(MODULE)/$${file%/*}" && \
+			ln -s "$(CURDIR)/kmod/$$file" "$(MODULE)/$$file"; \
+		done
+	+$(KBUILD) modules
+
+need_headers:
+	@test -n "$(RELEASE)" || { \
+		echo "There is no configured kernel to build for in $(KDIR)." >&2; \
+		echo "Install the headers of the running kernel (on Debian: apt-get" >&2; \
+		echo "install linux-headers-$$(uname -r)), or pass KDIR=<folder>." >&2; \
+		exit 1; }
+
+lib:
+	$(MAKE) -C userspace BUILD=$(BUILD) lib
+
+examples: lib
+	$(MAKE) -C userspace BUILD=$(BUILD) examples
+
+# What other flags made has to go: selftests/Makefile compares dates only.
+SELFTEST_FLAGS = $(CC) $(CFLAGS) W=$(W)
+selftests: lib
+	@mkdir -p $(BUILD)
+	@echo '$(SELFTEST_FLAGS)' | cmp -s - $(BUILD)/.selftests-flags || \
+		rm -rf $(BUILD)/selftests
+	@echo '$(SELFTEST_FLAGS)' >$(BUILD)/.selftests-flags
+	+dir="$(KSELFTEST)"; : "$${dir:=$$(selftests/qemu/fetch kselftest)}" && \
+		$(MAKE) -C selftests BUILD=$(BUILD) KSELFTEST="$$dir" all
+
+bench-programs: lib
+	$(MAKE) -C selftests/bench BUILD=$(BUILD)
+
+install: lib module
+	install -D -m 644 $(MODULE)/kevent.ko $(INSTALLED)
+	$(if $(DESTDIR),,depmod $(RELEASE))
+	$(MAKE) -C userspace BUILD=$(BUILD) install
+	@echo "Installed. Load the module with: modprobe kevent"
+
+uninstall: need_headers
+	rm -f $(INSTALLED)
+	$(if $(DESTDIR),,depmod $(RELEASE))
+	$(MAKE) -C userspace BUILD=$(BUILD) uninstall
+
+check:
+	+@$(RUN) check
+
+demo:
+	+@$(RUN) exec -n demo demo
+
+shell:
+	+@$(RUN) shell
+
+# With -icount a nanosecond of the guest is one instruction: exact, no noise.
+bench:
+	+@$(RUN) exec -n bench -b bench-programs -t 3600 \
+		-q '-accel tcg,thread=single -icount shift=0,sleep=off -smp 1' \
+		-a 'clocksource=tsc tsc=reliable' "bench $(BENCH)"
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@echo "kevent: FreeBSD's kqueue for Linux"
+	@echo
+	@echo "  make             library, examples, selftests, module (for the running kernel)"
+	@echo "  make module      only the module; likewise: lib, examples, selftests"
+	@echo "  make install     module, library, headers, man pages, udev rule; and: uninstall"
+	@echo "  make clean       remove build/, where everything goes that is built"
+	@echo
+	@echo "In QEMU, with Debian's kernels; what is missing is installed and fetched:"
+	@echo "  make demo        an echo server, a log file, a timer: one program, one queue"
+	@echo "  make check       all selftests under the kernels 6.1 and 6.12"
+	@echo "  make bench       compare with epoll, poll and select"
+	@echo "  make shell       a guest to play in, with the module loaded"
+	@echo
+	@echo "Variables:"
+	@echo "  KDIR=<folder>    build the module for this kernel (headers or build folder)"
+	@echo "  KERNEL=6.12      the kernel to boot; check: this one only"
+	@echo "  BENCH=timer      bench: only these groups, or options (-h shows them)"
+	@echo "  TEST=timer       check: only these tests (selftests/<name>.c)"
+	@echo "  W=1              with more warnings, as errors (check always does so)"
+	@echo "  PREFIX= DESTDIR= install, uninstall: where to (/usr/local)"
+	@echo "  BUILD=<folder>   build there (build)"
+	@echo "  KSELFTEST=<dir>  the folder that has kselftest_harness.h (fetched)"
+
+.PHONY: all module need_headers lib examples selftests bench-programs install \
+	uninstall check demo shell bench clean help
+
+endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the parts of the benchmark share.
+ *
+ * A measurement is the median of single operations, each between two readings
+ * of CLOCK_MONOTONIC, less what the readings themselves cost: means would be
+ * spoilt by timer interrupts. The contenders take turns, so that whatever
+ * drifts during the run meets all of them.
+ */
+#ifndef KEVENT_BENCH_H
+#define KEVENT_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#define READY 10		/* how many descriptors are ready in a collection */
+
+#define __printf(fmt, args) __attribute((format(printf, fmt, args)))
+
+struct options {
+	int rounds;		/* turns that each contender gets */
+	int ops;		/* operations a turn */
+	int max;		/* the most descriptors to watch */
+};
+
+extern struct options opt;
+
+static inline long long now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+/* measure.c: times, and the table */
+struct series {
+	long long *v;
+	size_t n, room;
+};
+
+void series_add(struct series *s, long long ns);
+double series_median(struct series *s);		/* less the clock; empties it */
+double series_each(struct series *s, int n);	/* the same for one of @n */
+void clock_measure(void);
+double clock_cost(void);
+
+#define MAX_COLUMNS 4
+#define NOT_MEASURED (-1.0)
+
+void table_begin(const char *title, const char *const *columns, const char *ratio);
+void table_row(const double *value, const char *fmt, ...) __printf(2, 3);
+void table_note(const char *fmt, ...) __printf(1, 2);
+
+/* descriptors.c: what is watched */
+enum fd_kind { EVENTFD, PIPE, TCP, KINDS };
+
+struct pool {
+	enum fd_kind kind;
+	int n;
+	int *in;		/* watch and read these */
+	int *out;		/* write here to make them ready */
+};
+
+extern const char *const kind_name[KINDS];
+
+void need_descriptors(int n);
+void pool_open(struct pool *p, enum fd_kind kind, int n);
+void pool_close(struct pool *p);
+void pool_raise(struct pool *p, int i);		/* one more to read */
+void pool_lower(struct pool *p, int i);		/* read all there is */
+int pool_ready_index(const struct pool *p, int n, int k);
+void pool_raise_some(struct pool *p, int n);	/* READY of the first @n */
+void pool_lower_some(struct pool *p, int n);
+
+/* engines.c: the contenders */
+enum { KEVENT, EPOLL, POLL, SELECT, ENGINES };
+enum mode { LEVEL, EDGE, DISPATCH };
+
+struct engine {
+	int (*open)(const int *fd, int n, enum mode mode);
+	int (*wait)(void);	/* returns how many are ready */
+	void (*close)(void);
+	bool (*can)(const int *fd, int n, enum mode mode);
+};
+
+extern const struct engine engine[ENGINES];
+extern const char *const engine_name[MAX_COLUMNS + 1];
+
+int queue_open(void);		/* kqueue() or the end */
+int epoll_open(void);
+void check(bool ok, const char *what);
+
+/* the groups */
+void bench_collect(void);
+void bench_register(void);
+void bench_rearm(void);
+void bench_timer(void);
+void bench_user(void);
+void bench_close(void);
+void bench_memory(void);
+void bench_producers(void);
+
+#endif /* KEVENT_BENCH_H */

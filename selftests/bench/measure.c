@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Medians, the cost of the clock, and the table that people read. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+
+#define LABEL_WIDTH 46
+#define COLUMN_WIDTH 11
+
+static double clock_ns;
+static int ncolumns;
+static bool with_ratio;
+
+void series_add(struct series *s, long long ns)
+{
+	if (s->n == s->room) {
+		s->room = s->room ? 2 * s->room : 1024;
+		s->v = realloc(s->v, s->room * sizeof(*s->v));
+		check(s->v, "room for the samples");
+	}
+	s->v[s->n++] = ns;
+}
+
+static int compare(const void *a, const void *b)
+{
+	long long x = *(const long long *)a, y = *(const long long *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double raw_median(struct series *s)
+{
+	double median = NOT_MEASURED;
+
+	if (s->n) {
+		qsort(s->v, s->n, sizeof(*s->v), compare);
+		median = (s->v[(s->n - 1) / 2] + s->v[s->n / 2]) / 2.0;
+	}
+	free(s->v);
+	memset(s, 0, sizeof(*s));
+	return median;
+}
+
+double series_each(struct series *s, int n)
+{
+	double median = raw_median(s);
+
+	if (median < 0)
+		return NOT_MEASURED;
+	return median > clock_ns ? (median - clock_ns) / n : 0;
+}
+
+double series_median(struct series *s)
+{
+	return series_each(s, 1);
+}
+
+void clock_measure(void)
+{
+	struct series s = {};
+	long long start;
+	int i;
+
+	for (i = 0; i < 2000; i++) {
+		start = now();
+		series_add(&s, now() - start);
+	}
+	clock_ns = raw_median(&s);
+}
+
+double clock_cost(void)
+{
+	return clock_ns;
+}
+
+/* Start a table. The ratio is that of the first column to the second. */
+void table_begin(const char *title, const char *const *columns, const char *ratio)
+{
+	printf("\n%-*s", LABEL_WIDTH, title);
+	for (ncolumns = 0; ncolumns < MAX_COLUMNS && columns[ncolumns]; ncolumns++)
+		printf("%*s", COLUMN_WIDTH, columns[ncolumns]);
+	with_ratio = ratio;
+	if (ratio)
+		printf("  %s", ratio);
+	putchar('\n');
+	fflush(stdout);
+}
+
+void table_row(const double *value, const char *fmt, ...)
+{
+	char label[128];
+	va_list args;
+	int i;
+
+	va_start(args, fmt);
+	vsnprintf(label, sizeof(label), fmt, args);
+	va_end(args);
+	printf("%-*s", LABEL_WIDTH, label);
+	for (i = 0; i < ncolumns; i++) {
+		if (value[i] < 0)
+			printf("%*s", COLUMN_WIDTH, "-");
+		else
+			printf("%*.0f", COLUMN_WIDTH, value[i]);
+	}
+	if (with_ratio && value[0] >= 0 && value[1] > 0)
+		printf("  %5.2f", value[0] / value[1]);
+	putchar('\n');
+	fflush(stdout);
+}
+
+void table_note(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	printf("  ");
+	vprintf(fmt, args);
+	putchar('\n');
+	va_end(args);
+	fflush(stdout);
+}

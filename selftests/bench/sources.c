@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* A timer and a trigger, against timerfd and eventfd with epoll. */
+#include <sys/epoll.h>
+#include <sys/event.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+static const char *const columns[] = { "kevent", "epoll", NULL };
+
+/* An epoll that watches @fd. */
+static int epoll_on(int fd)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data.fd = fd };
+	int ep = epoll_open();
+
+	check(fd >= 0, "descriptor");
+	check(!epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e), "epoll_ctl");
+	return ep;
+}
+
+/* The timer is due at once: what counts is the work, not the time. */
+static void kevent_timer(struct series *s)
+{
+	struct kevent change, ev;
+	int i, got, kq = queue_open();
+	long long start, end;
+
+	EV_SET(&change, 1, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_NSECONDS, 1, NULL);
+	for (i = 0; i < opt.ops; i++) {
+		start = now();
+		got = kevent(kq, &change, 1, &ev, 1, NULL);
+		end = now();
+		check(got == 1 && ev.data == 1, "the timer did not expire once");
+		series_add(s, end - start);
+	}
+	close(kq);
+}
+
+static void timerfd_timer(struct series *s)
+{
+	struct itimerspec due = { .it_value.tv_nsec = 1 };
+	int i, fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), ep = epoll_on(fd);
+	struct epoll_event ev;
+	long long start, end, count;
+	bool good;
+
+	for (i = 0; i < opt.ops; i++) {
+		start = now();
+		good = !timerfd_settime(fd, 0, &due, NULL) &&
+		       epoll_wait(ep, &ev, 1, -1) == 1 &&
+		       read(fd, &count, sizeof(count)) == sizeof(count);
+		end = now();
+		check(good && count == 1, "the timerfd did not expire once");
+		series_add(s, end - start);
+	}
+	close(ep);
+	close(fd);
+}
+
+void bench_timer(void)
+{
+	struct series s[2] = {};
+	double value[2];
+	int round;
+
+	table_begin("Timer", columns, "kevent/epoll");
+	for (round = 0; round < opt.rounds; round++) {
+		kevent_timer(&s[KEVENT]);
+		timerfd_timer(&s[EPOLL]);
+	}
+	value[KEVENT] = series_median(&s[KEVENT]);
+	value[EPOLL] = series_median(&s[EPOLL]);
+	table_row(value, "arm, wait, collect (epoll: timerfd)");
+}
+
+enum calls { TWO_CALLS, ONE_CALL };
+
+static void kevent_trigger(struct series *s, enum calls calls)
+{
+	struct kevent change, ev;
+	int i, got, kq = queue_open();
+	long long start, end;
+
+	EV_SET(&change, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, NULL);
+	check(!kevent(kq, &change, 1, NULL, 0, NULL), "kevent");
+	EV_SET(&change, 1, EVFILT_USER, 0, NOTE_TRIGGER, 0, NULL);
+	for (i = 0; i < opt.ops; i++) {
+		start = now();
+		if (calls == TWO_CALLS) {
+			got = kevent(kq, &change, 1, NULL, 0, NULL);
+			got += kevent(kq, NULL, 0, &ev, 1, NULL);
+		} else {
+			got = kevent(kq, &change, 1, &ev, 1, NULL);
+		}
+		end = now();
+		check(got == 1, "the trigger was not delivered");
+		series_add(s, end - start);
+	}
+	close(kq);
+}
+
+static void eventfd_trigger(struct series *s)
+{
+	int i, fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), ep = epoll_on(fd);
+	struct epoll_event ev;
+	long long start, end, count = 1;
+	bool good;
+
+	for (i = 0; i < opt.ops; i++) {
+		start = now();
+		good = write(fd, &count, sizeof(count)) == sizeof(count) &&
+		       epoll_wait(ep, &ev, 1, -1) == 1 &&
+		       read(fd, &count, sizeof(count)) == sizeof(count);
+		end = now();
+		check(good && count == 1, "the eventfd was not delivered");
+		series_add(s, end - start);
+	}
+	close(ep);
+	close(fd);
+}
+
+void bench_user(void)
+{
+	struct series s[2] = {}, one = {};
+	double value[2];
+	int round;
+
+	table_begin("User event", columns, "kevent/epoll");
+	for (round = 0; round < opt.rounds; round++) {
+		kevent_trigger(&s[KEVENT], TWO_CALLS);
+		eventfd_trigger(&s[EPOLL]);
+		kevent_trigger(&one, ONE_CALL);
+	}
+	value[KEVENT] = series_median(&s[KEVENT]);
+	value[EPOLL] = series_median(&s[EPOLL]);
+	table_row(value, "trigger, wait (epoll: eventfd, read it)");
+	value[KEVENT] = series_median(&one);
+	table_row(value, "the same, kevent in one call");
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * /proc/PID/fdinfo/N of a queue lists its knotes.
+ */
+#include <sys/eventfd.h>
+
+#include "expect.h"
+
+#define MAX_LINES	2048
+
+/* One line of the file. */
+struct line {
+	unsigned long long ident;
+	int filter;
+	unsigned int flags;
+	unsigned int fflags;
+	long long data;
+	unsigned long long udata;
+	char state[32];
+};
+
+struct info {
+	long count;		/* what the line "knotes:" says; -1: there is none */
+	int n;			/* knotes listed */
+	bool standard;		/* the kernel's own lines are there, too */
+	struct line line[MAX_LINES];
+};
+
+FIXTURE(fdinfo)
+{
+	int kq;
+	struct info info;
+};
+
+FIXTURE_SETUP(fdinfo)
+{
+	self->kq = kq_open();
+	ASSERT_LE(0, self->kq);
+}
+
+FIXTURE_TEARDOWN(fdinfo)
+{
+	close(self->kq);
+}
+
+static bool parse(const char *text, struct line *l)
+{
+	return sscanf(text,
+		      "ident:%llu filter:%d flags:%x fflags:%x data:%lld udata:%llx state:%31s\n",
+		      &l->ident, &l->filter, &l->flags, &l->fflags, &l->data,
+		      &l->udata, l->state) == 7;
+}
+
+/* Read @pid's file of the descriptor @fd; false if it cannot be understood. */
+static bool read_fdinfo(struct info *info, pid_t pid, int fd)
+{
+	bool ok = true, pos = false, flags = false;
+	char path[64], text[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, fd);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	info->count = -1;
+	info->n = 0;
+	while (fgets(text, sizeof(text), f)) {
+		pos |= !strncmp(text, "pos:", 4);
+		flags |= !strncmp(text, "flags:", 6);
+		if (sscanf(text, "knotes:\t%ld\n", &info->count) == 1 ||
+		    strncmp(text, "ident:", 6))
+			continue;
+		ok &= info->n < MAX_LINES && parse(text, &info->line[info->n]);
+		info->n++;
+	}
+	fclose(f);
+	info->standard = pos && flags;
+	return ok;
+}
+
+/* The only line of (@ident, @filter), or NULL. */
+static struct line *find(struct info *info, unsigned long long ident,
+			 int filter)
+{
+	struct line *found = NULL;
+	int i;
+
+	for (i = 0; i < info->n; i++) {
+		if (info->line[i].ident != ident || info->line[i].filter != filter)
+			continue;
+		if (found)
+			return NULL;
+		found = &info->line[i];
+	}
+	return found;
+}
+
+/* An empty queue has the usual lines, a count of 0 and no knote. */
+TEST_F(fdinfo, empty)
+{
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), self->kq));
+	ASSERT_TRUE(self->info.standard);
+	ASSERT_EQ(0, self->info.count);
+	ASSERT_EQ(0, self->info.n);
+}
+
+/* Each knote is a line with what it was registered with, descriptors and others. */
+TEST_F(fdinfo, lists_knotes)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct line *l;
+
+	ASSERT_EQ(0, kq_change(self->kq, fd, EVFILT_READ, EV_ADD | EV_CLEAR,
+			       NOTE_LOWAT, 17, UD(0xabcd)));
+	ASSERT_EQ(0, kq_set(self->kq, fd, EVFILT_WRITE, EV_ADD | EV_DISPATCH));
+	ASSERT_EQ(0, kq_change(self->kq, (uintptr_t)-1, EVFILT_TIMER,
+			       EV_ADD | EV_ONESHOT, NOTE_SECONDS, 1000, NULL));
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), self->kq));
+	ASSERT_TRUE(self->info.standard);
+	ASSERT_EQ(3, self->info.count);
+	ASSERT_EQ(3, self->info.n);
+
+	l = find(&self->info, fd, EVFILT_READ);
+	ASSERT_NE(NULL, l);
+	ASSERT_EQ(EV_CLEAR, l->flags);
+	ASSERT_EQ(NOTE_LOWAT, l->fflags);
+	ASSERT_EQ(17, l->data);
+	ASSERT_EQ(0xabcd, l->udata);
+	l = find(&self->info, fd, EVFILT_WRITE);
+	ASSERT_NE(NULL, l);
+	ASSERT_EQ(EV_DISPATCH, l->flags);
+	l = find(&self->info, (uintptr_t)-1, EVFILT_TIMER);
+	ASSERT_NE(NULL, l);
+	ASSERT_NE(0, l->flags & EV_ONESHOT);
+	ASSERT_EQ(NOTE_SECONDS, l->fflags);
+	ASSERT_EQ(1000, l->data);
+}
+
+/* Deleting and closing take lines away. */
+TEST_F(fdinfo, forgets_knotes)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	ASSERT_EQ(0, kq_set(self->kq, fd, EVFILT_READ, EV_ADD));
+	ASSERT_EQ(0, kq_set(self->kq, fd, EVFILT_WRITE, EV_ADD));
+	ASSERT_EQ(0, kq_set(self->kq, 1, EVFILT_USER, EV_ADD));
+	ASSERT_EQ(0, kq_set(self->kq, fd, EVFILT_READ, EV_DELETE));
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), self->kq));
+	ASSERT_EQ(2, self->info.count);
+	ASSERT_EQ(2, self->info.n);
+	ASSERT_NE(NULL, find(&self->info, fd, EVFILT_WRITE));
+	ASSERT_NE(NULL, find(&self->info, 1, EVFILT_USER));
+	close(fd);
+	ASSERT_EQ(0, kq_set(self->kq, 1, EVFILT_USER, EV_DELETE));
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), self->kq));
+	ASSERT_EQ(0, self->info.count);
+	ASSERT_EQ(0, self->info.n);
+}
+
+/* The state tells what is queued and what is disabled, and changes with them. */
+TEST_F(fdinfo, state)
+{
+	int i;
+
+	for (i = 1; i <= 4; i++)
+		ASSERT_EQ(0, kq_set(self->kq, i, EVFILT_USER, EV_ADD | EV_CLEAR));
+	ASSERT_EQ(0, kq_trigger(self->kq, 2));
+	ASSERT_EQ(0, kq_set(self->kq, 3, EVFILT_USER, EV_DISABLE));
+	ASSERT_EQ(0, kq_trigger(self->kq, 4));
+	ASSERT_EQ(0, kq_set(self->kq, 4, EVFILT_USER, EV_DISABLE));
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), self->kq));
+	ASSERT_EQ(4, self->info.count);
+	ASSERT_STREQ("-", find(&self->info, 1, EVFILT_USER)->state);
+	ASSERT_STREQ("queued", find(&self->info, 2, EVFILT_USER)->state);
+	ASSERT_STREQ("disabled", find(&self->info, 3, EVFILT_USER)->state);
+	ASSERT_STREQ("queued,disabled", find(&self->info, 4, EVFILT_USER)->state);
+
+	ASSERT_EQ(1, kq_count(self->kq));
+	ASSERT_EQ(0, kq_set(self->kq, 3, EVFILT_USER, EV_ENABLE));
+	ASSERT_EQ(0, kq_set(self->kq, 4, EVFILT_USER, EV_ENABLE));
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), self->kq));
+	ASSERT_STREQ("-", find(&self->info, 2, EVFILT_USER)->state);
+	ASSERT_STREQ("-", find(&self->info, 3, EVFILT_USER)->state);
+	ASSERT_STREQ("queued", find(&self->info, 4, EVFILT_USER)->state);
+}
+
+/* Reading the file consumes nothing and disturbs nothing. */
+TEST_F(fdinfo, only_looks)
+{
+	int fd = eventfd(5, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	ASSERT_EQ(0, kq_set(self->kq, fd, EVFILT_READ, EV_ADD | EV_CLEAR));
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), self->kq));
+	ASSERT_STREQ("queued", find(&self->info, fd, EVFILT_READ)->state);
+	ASSERT_READY(self->kq, fd, EVFILT_READ, 5);
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), self->kq));
+	ASSERT_STREQ("-", find(&self->info, fd, EVFILT_READ)->state);
+	ASSERT_NONE(self->kq);
+}
+
+/* A long list, of far more than a page, is complete and has each knote once. */
+TEST_F(fdinfo, long_list)
+{
+	int i;
+
+	for (i = 0; i < 2000; i++)
+		ASSERT_EQ(0, kq_set(self->kq, i, EVFILT_USER, EV_ADD));
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), self->kq));
+	ASSERT_EQ(2000, self->info.count);
+	ASSERT_EQ(2000, self->info.n);
+	for (i = 0; i < 2000; i++)
+		ASSERT_NE(NULL, find(&self->info, i, EVFILT_USER));
+}
+
+/* The queue of another process can be looked at, too. */
+TEST_F(fdinfo, other_process)
+{
+	int ready[2], go[2], kq = -1, status;
+	pid_t child;
+	char c;
+
+	ASSERT_EQ(0, pipe(ready));
+	ASSERT_EQ(0, pipe(go));
+	child = fork();
+	if (!child) {
+		kq = kq_with(4711, EVFILT_USER, EV_ADD, 0, 0);
+		close(go[1]);
+		_exit(write(ready[1], &kq, sizeof(kq)) != sizeof(kq) ||
+		      read(go[0], &c, 1));
+	}
+	ASSERT_EQ(sizeof(kq), read(ready[0], &kq, sizeof(kq)));
+	ASSERT_LE(0, kq);
+	ASSERT_TRUE(read_fdinfo(&self->info, child, kq));
+	ASSERT_EQ(1, self->info.count);
+	ASSERT_NE(NULL, find(&self->info, 4711, EVFILT_USER));
+	close(go[1]);
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_EQ(0, status);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* How much a user may have, and what happens when memory runs out. */
+#include "common.h"
+
+#include <sys/klog.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#define MAX_USER_KNOTES	KQ_PARAM("max_user_knotes")
+#define MAX		10
+
+/* Users that nobody else is. */
+#define ALICE		54321
+#define BOB		54322
+
+FIXTURE(limit)
+{
+	long saved;		/* the parameter; -1 unless it was changed */
+};
+
+FIXTURE_SETUP(limit)
+{
+	self->saved = -1;
+	if (geteuid())
+		return;
+	self->saved = read_number(MAX_USER_KNOTES);
+	ASSERT_LT(0, self->saved);
+	ASSERT_EQ(0, write_number(MAX_USER_KNOTES, MAX));
+}
+
+FIXTURE_TEARDOWN(limit)
+{
+	if (self->saved < 0)
+		return;
+	EXPECT_EQ(0, setresuid(0, 0, 0));
+	EXPECT_EQ(0, write_number(MAX_USER_KNOTES, self->saved));
+}
+
+#define WHY_SKIPPED	"changes users and the limit: needs root"
+
+/* A new queue that is charged to @uid. */
+static int queue_of(uid_t uid)
+{
+	int kq;
+
+	if (setresuid(0, 0, 0) || setresuid(uid, uid, 0))
+		return -1;
+	kq = kq_open();
+	if (setresuid(0, 0, 0))
+		return -1;
+	return kq;
+}
+
+/* Add user events @first .. @last. Returns 0, or the first errno. */
+static int add_users(int kq, int first, int last)
+{
+	int i, err = 0;
+
+	for (i = first; i <= last && !err; i++)
+		err = kq_set(kq, i, EVFILT_USER, EV_ADD);
+	return err;
+}
+
+/* One more than a user may have is ENOSPC, as errno and as record. */
+TEST_F(limit, enospc)
+{
+	struct kevent kev;
+	int kq;
+
+	if (self->saved < 0)
+		SKIP(return, WHY_SKIPPED);
+	kq = queue_of(ALICE);
+	ASSERT_LE(0, kq);
+	ASSERT_EQ(0, add_users(kq, 1, MAX));
+	EXPECT_EQ(ENOSPC, kq_set(kq, 99, EVFILT_USER, EV_ADD));
+	EXPECT_EQ(ENOSPC, kq_change(kq, 99, EVFILT_TIMER, EV_ADD, 0, 1, NULL));
+	EXPECT_EQ(ENOSPC, kq_set(kq, 0, EVFILT_READ, EV_ADD));
+	EV_SET(&kev, 99, EVFILT_USER, EV_ADD, 0, 0, NULL);
+	ASSERT_EQ(1, kevent(kq, &kev, 1, &kev, 1, NULL));
+	EXPECT_EQ(EV_ERROR, kev.flags);
+	EXPECT_EQ(ENOSPC, kev.data);
+	/* Nothing came of them, and what there is can be used and changed. */
+	EXPECT_EQ(ENOENT, kq_trigger(kq, 99));
+	EXPECT_EQ(0, kq_set(kq, MAX, EVFILT_USER, EV_ADD));
+	EXPECT_EQ(0, kq_trigger(kq, MAX));
+	EXPECT_EQ(1, kq_count(kq));
+	close(kq);
+}
+
+/* Deleting, delivering for the last time and closing give it back at once. */
+TEST_F(limit, given_back)
+{
+	int kq, p[2];
+
+	if (self->saved < 0)
+		SKIP(return, WHY_SKIPPED);
+	ASSERT_EQ(0, pipe(p));
+	kq = queue_of(ALICE);
+	ASSERT_LE(0, kq);
+	ASSERT_EQ(0, add_users(kq, 1, MAX));
+
+	ASSERT_EQ(0, kq_set(kq, 1, EVFILT_USER, EV_DELETE));
+	ASSERT_EQ(0, kq_set(kq, 1, EVFILT_USER, EV_ADD | EV_ONESHOT));
+	EXPECT_EQ(ENOSPC, kq_set(kq, 99, EVFILT_USER, EV_ADD));
+
+	ASSERT_EQ(0, kq_trigger(kq, 1));
+	ASSERT_EQ(1, kq_count(kq));
+	ASSERT_EQ(0, kq_set(kq, p[0], EVFILT_READ, EV_ADD));
+	EXPECT_EQ(ENOSPC, kq_set(kq, 99, EVFILT_USER, EV_ADD));
+
+	close(p[0]);
+	ASSERT_EQ(0, kq_change(kq, 1, EVFILT_TIMER, EV_ADD, 0, 3600000, NULL));
+	EXPECT_EQ(ENOSPC, kq_set(kq, 99, EVFILT_USER, EV_ADD));
+
+	close(kq);
+	kq = queue_of(ALICE);
+	ASSERT_LE(0, kq);
+	EXPECT_EQ(0, add_users(kq, 1, MAX));
+	EXPECT_EQ(ENOSPC, kq_set(kq, 99, EVFILT_USER, EV_ADD));
+	close(kq);
+}
+
+/* The limit is for all queues of a user together, and for each user alone. */
+TEST_F(limit, for_each_user)
+{
+	int a1, a2, b;
+
+	if (self->saved < 0)
+		SKIP(return, WHY_SKIPPED);
+	a1 = queue_of(ALICE);
+	a2 = queue_of(ALICE);
+	b = queue_of(BOB);
+	ASSERT_LE(0, a1);
+	ASSERT_LE(0, a2);
+	ASSERT_LE(0, b);
+	ASSERT_EQ(0, add_users(a1, 1, MAX - 1));
+	ASSERT_EQ(0, add_users(a2, 1, 1));
+	EXPECT_EQ(ENOSPC, add_users(a1, 100, 100));
+	EXPECT_EQ(ENOSPC, add_users(a2, 100, 100));
+	EXPECT_EQ(0, add_users(b, 1, MAX));
+	EXPECT_EQ(ENOSPC, add_users(b, 100, 100));
+	close(a1);
+	EXPECT_EQ(0, add_users(a2, 2, MAX));
+	EXPECT_EQ(ENOSPC, add_users(a2, 100, 100));
+	close(a2);
+	close(b);
+}
+
+/* A registration that fails for another reason is not counted. */
+TEST_F(limit, failures_are_free)
+{
+	int i, kq;
+
+	if (self->saved < 0)
+		SKIP(return, WHY_SKIPPED);
+	kq = queue_of(ALICE);
+	ASSERT_LE(0, kq);
+	for (i = 0; i < 3 * MAX; i++) {
+		ASSERT_EQ(EINVAL, kq_change(kq, i, EVFILT_TIMER, EV_ADD, 0, -1, NULL));
+		ASSERT_EQ(ELOOP, kq_set(kq, kq, EVFILT_READ, EV_ADD));
+		ASSERT_EQ(EBADF, kq_set(kq, 10000, EVFILT_READ, EV_ADD));
+	}
+	EXPECT_EQ(0, add_users(kq, 1, MAX));
+	close(kq);
+}
+
+/* A lower limit takes nothing away; a higher one counts at once. */
+TEST_F(limit, changes_at_run_time)
+{
+	int kq;
+
+	if (self->saved < 0)
+		SKIP(return, WHY_SKIPPED);
+	kq = queue_of(ALICE);
+	ASSERT_LE(0, kq);
+	ASSERT_EQ(0, add_users(kq, 1, MAX));
+	ASSERT_EQ(0, write_number(MAX_USER_KNOTES, MAX / 2));
+	EXPECT_EQ(0, kq_trigger(kq, MAX));
+	EXPECT_EQ(1, kq_count(kq));
+	ASSERT_EQ(0, kq_set(kq, MAX, EVFILT_USER, EV_DELETE));
+	EXPECT_EQ(ENOSPC, kq_set(kq, MAX, EVFILT_USER, EV_ADD));
+	ASSERT_EQ(0, write_number(MAX_USER_KNOTES, MAX + 1));
+	EXPECT_EQ(0, add_users(kq, MAX, MAX + 1));
+	EXPECT_EQ(ENOSPC, kq_set(kq, 99, EVFILT_USER, EV_ADD));
+	close(kq);
+}
+
+/* Write @text to @name in @dir. Returns 0, or the errno. */
+static int put(const char *dir, const char *name, const char *text)
+{
+	char path[256];
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	if (write(fd, text, strlen(text)) < 0)
+		err = errno;
+	close(fd);
+	return err;
+}
+
+/*
+ * A memory cgroup of our own. The process is made one that the kernel does not
+ * kill for memory, so that it is refused instead; and all its pages are locked,
+ * so that it needs no more of them.
+ *
+ * Each refusal puts a stack trace into the kernel's log, a warning only. It is
+ * kept from the console, where whoever reads along would take it for a crash.
+ */
+#define SYSLOG_CONSOLE_LEVEL	8
+#define LEVEL_ERRORS		4
+
+FIXTURE(memory)
+{
+	char root[64];		/* a mount of cgroup2; empty: there is none */
+	char group[96];
+	long saved;
+	long console;
+	int kq;
+};
+
+FIXTURE_SETUP(memory)
+{
+	strcpy(self->root, "/tmp/kevent-cgroup-XXXXXX");
+	mkdir("/tmp", 01777);
+	if (geteuid() || !mkdtemp(self->root)) {
+		self->root[0] = '\0';
+		return;
+	}
+	if (mount("none", self->root, "cgroup2", 0, NULL) ||
+	    put(self->root, "cgroup.subtree_control", "+memory")) {
+		umount(self->root);
+		rmdir(self->root);
+		self->root[0] = '\0';
+		return;
+	}
+	snprintf(self->group, sizeof(self->group), "%s/test-%d", self->root, getpid());
+	ASSERT_EQ(0, mkdir(self->group, 0755));
+	ASSERT_EQ(0, put(self->group, "memory.max", "8M"));
+	ASSERT_EQ(0, put("/proc/self", "oom_score_adj", "-1000"));
+	self->console = read_number("/proc/sys/kernel/printk");
+	ASSERT_LT(0, self->console);
+	ASSERT_EQ(0, klogctl(SYSLOG_CONSOLE_LEVEL, NULL, LEVEL_ERRORS));
+	self->saved = read_number(MAX_USER_KNOTES);
+	ASSERT_EQ(0, write_number(MAX_USER_KNOTES, 10000000));
+	self->kq = kq_open();
+	ASSERT_LE(0, self->kq);
+}
+
+FIXTURE_TEARDOWN(memory)
+{
+	if (!self->root[0])
+		return;
+	close(self->kq);
+	EXPECT_EQ(0, klogctl(SYSLOG_CONSOLE_LEVEL, NULL, self->console));
+	EXPECT_EQ(0, write_number(MAX_USER_KNOTES, self->saved));
+	EXPECT_EQ(0, put(self->root, "cgroup.procs", "0"));
+	EXPECT_TRUE(WAIT_FOR(!rmdir(self->group)));
+	EXPECT_EQ(0, umount(self->root));
+	EXPECT_EQ(0, rmdir(self->root));
+}
+
+/* Without memory a registration is ENOMEM; the queue and all else work on. */
+TEST_F(memory, enomem)
+{
+	enum { MOST = 1000000 };
+	long before = kq_counter("knotes");
+	int i, n, err = 0;
+
+	if (!self->root[0])
+		SKIP(return, "needs root and the memory controller of cgroup2");
+	ASSERT_EQ(0, mlockall(MCL_CURRENT));
+	ASSERT_EQ(0, put(self->group, "cgroup.procs", "0"));
+	for (n = 0; n < MOST && !err; n++)
+		err = kq_set(self->kq, n, EVFILT_USER, EV_ADD | EV_CLEAR);
+	n--;
+	ASSERT_EQ(ENOMEM, err);
+	/* 8 MiB of them, and nobody got more than was allowed. */
+	EXPECT_LT(10000, n);
+	EXPECT_GT(8 * 1024 * 1024 / 128, n);
+	EXPECT_EQ(ENOENT, kq_trigger(self->kq, n));
+	/* What there is works, and what is given up can be had again. */
+	for (i = 0; i < n; i += 1000) {
+		EXPECT_EQ(0, kq_trigger(self->kq, i));
+		EXPECT_EQ(1, kq_count(self->kq));
+	}
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(0, kq_set(self->kq, i, EVFILT_USER, EV_DELETE));
+	EXPECT_TRUE(WAIT_FOR(kq_counter("knotes") <= before));
+	EXPECT_EQ(0, add_users(self->kq, 1, 1000));
+	EXPECT_EQ(0, kq_trigger(self->kq, 1000));
+	EXPECT_EQ(1, kq_count(self->kq));
+}
+
+/* Kernels with fault injection can make the n-th allocation of a call fail. */
+#define FAILSLAB	"/sys/kernel/debug/failslab"
+
+FIXTURE(nth)
+{
+	int ctl;		/* fail-nth of this thread; -1: there is none */
+	int kq;
+	int kq2;		/* something to watch */
+	int p[2];
+};
+
+FIXTURE_SETUP(nth)
+{
+	self->ctl = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	if (self->ctl >= 0 && put(FAILSLAB, "ignore-gfp-wait", "N")) {
+		close(self->ctl);
+		self->ctl = -1;
+	}
+	/* A stack trace for each failure would be taken for a crash. */
+	put(FAILSLAB, "verbose", "0");
+	self->kq = kq_open();
+	ASSERT_LE(0, self->kq);
+	self->kq2 = kq_open();
+	ASSERT_LE(0, self->kq2);
+	ASSERT_EQ(0, pipe(self->p));
+}
+
+FIXTURE_TEARDOWN(nth)
+{
+	if (self->ctl < 0)
+		return;
+	put(FAILSLAB, "ignore-gfp-wait", "Y");
+	put(FAILSLAB, "verbose", "2");
+}
+
+/* Have allocation @n of what follows fail; 0: none. */
+static bool fail_nth(int ctl, int n)
+{
+	char buf[16];
+	int len = snprintf(buf, sizeof(buf), "%d", n);
+
+	return pwrite(ctl, buf, len, 0) == len;
+}
+
+/* Has it failed? If not, there were fewer of them. */
+static bool has_failed(int ctl)
+{
+	char buf[16] = { 0 };
+
+	return pread(ctl, buf, sizeof(buf) - 1, 0) > 0 && !atoi(buf);
+}
+
+/* Whichever allocation of a registration fails: ENOMEM, and nothing is left. */
+TEST_F(nth, registration)
+{
+	long before = kq_counter("knotes");
+	struct {
+		int filter;
+		int ident;
+	} kind[] = {
+		{ EVFILT_USER, 1 }, { EVFILT_TIMER, 1 }, { EVFILT_READ, self->p[0] },
+		{ EVFILT_WRITE, self->p[1] }, { EVFILT_READ, self->kq2 },
+		{ EVFILT_READ, open("/proc/self/exe", O_RDONLY | O_CLOEXEC) },
+	};
+	int n, err, failures = 0;
+	bool failed;
+	size_t i;
+
+	if (self->ctl < 0)
+		SKIP(return, "this kernel has no fault injection");
+	for (i = 0; i < ARRAY_SIZE(kind); i++) {
+		for (n = 1, failed = true; failed; n++) {
+			ASSERT_TRUE(fail_nth(self->ctl, n));
+			err = kq_set(self->kq, kind[i].ident, kind[i].filter, EV_ADD);
+			failed = has_failed(self->ctl);
+			ASSERT_TRUE(fail_nth(self->ctl, 0));
+			/* Copying from the program can be made to fail, too. */
+			EXPECT_TRUE(!err || (failed && (err == ENOMEM || err == EFAULT)))
+				TH_LOG("filter %d, %d: error %d", kind[i].filter, n, err);
+			failures += err == ENOMEM;
+			EXPECT_EQ(err ? ENOENT : 0,
+				  kq_set(self->kq, kind[i].ident, kind[i].filter, EV_DELETE));
+		}
+	}
+	EXPECT_LE(ARRAY_SIZE(kind), failures);
+	EXPECT_TRUE(WAIT_FOR(kq_counter("knotes") <= before));
+}
+
+/* The same for a new queue. */
+TEST_F(nth, new_queue)
+{
+	long before = kq_counter("queues");
+	bool failed = true;
+	int kq, n;
+
+	if (self->ctl < 0)
+		SKIP(return, "this kernel has no fault injection");
+	for (n = 1; failed; n++) {
+		ASSERT_TRUE(fail_nth(self->ctl, n));
+		kq = kqueue();
+		failed = has_failed(self->ctl);
+		ASSERT_TRUE(fail_nth(self->ctl, 0));
+		EXPECT_TRUE(kq >= 0 || failed);
+		close(kq);
+	}
+	EXPECT_LT(3, n);
+	EXPECT_TRUE(WAIT_FOR(kq_counter("queues") <= before));
+}
+
+TEST_HARNESS_MAIN

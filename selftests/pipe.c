@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Pipes and FIFOs.
+ */
+#include <limits.h>
+#include <sys/stat.h>
+
+#include "expect.h"
+
+FIXTURE(pipe)
+{
+	int kq;
+	int rd;
+	int wr;
+	long size;	/* of the pipe */
+};
+
+FIXTURE_SETUP(pipe)
+{
+	int fds[2];
+
+	self->kq = kq_open();
+	ASSERT_LE(0, self->kq);
+	ASSERT_EQ(0, pipe2(fds, O_CLOEXEC | O_NONBLOCK));
+	self->rd = fds[0];
+	self->wr = fds[1];
+	self->size = fcntl(self->rd, F_GETPIPE_SZ);
+	ASSERT_LT(4 * PIPE_BUF, self->size);
+}
+
+FIXTURE_TEARDOWN(pipe)
+{
+	close(self->kq);
+	close(self->rd);
+	close(self->wr);
+}
+
+/* Write @len bytes to @fd. */
+static bool put(int fd, long len)
+{
+	static const char zeros[PIPE_BUF];
+	long n;
+
+	for (; len > 0; len -= n) {
+		n = write(fd, zeros, len < PIPE_BUF ? len : PIPE_BUF);
+		if (n <= 0)
+			return false;
+	}
+	return true;
+}
+
+/* Read @len bytes from @fd. */
+static bool take(int fd, long len)
+{
+	static char sink[PIPE_BUF];
+	long n;
+
+	for (; len > 0; len -= n) {
+		n = read(fd, sink, len < PIPE_BUF ? len : PIPE_BUF);
+		if (n <= 0)
+			return false;
+	}
+	return true;
+}
+
+/* data of READ is the number of bytes in the pipe. */
+TEST_F(pipe, read_counts_bytes)
+{
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_READ, EV_ADD));
+	ASSERT_NONE(self->kq);
+	ASSERT_TRUE(put(self->wr, 1));
+	ASSERT_READY(self->kq, self->rd, EVFILT_READ, 1);
+	ASSERT_TRUE(put(self->wr, 9999));
+	ASSERT_READY(self->kq, self->rd, EVFILT_READ, 10000);
+	ASSERT_TRUE(take(self->rd, 3333));
+	ASSERT_READY(self->kq, self->rd, EVFILT_READ, 6667);
+	ASSERT_TRUE(take(self->rd, 6667));
+	ASSERT_NONE(self->kq);
+}
+
+/* Data that comes while a thread waits wakes it, with its count. */
+TEST_F(pipe, read_wakes)
+{
+	struct waiter w;
+
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_READ, EV_ADD));
+	ASSERT_TRUE(waiter_start(&w, self->kq, 4, -1));
+	ASSERT_TRUE(put(self->wr, 7));
+	ASSERT_TRUE(waiter_join(&w));
+	ASSERT_EQ(1, w.ret);
+	ASSERT_EQ((uintptr_t)self->rd, w.ev[0].ident);
+	ASSERT_EQ(7, w.ev[0].data);
+}
+
+/* With EV_CLEAR each write is an event, and nothing else is. */
+TEST_F(pipe, read_edge)
+{
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_READ, EV_ADD | EV_CLEAR));
+	ASSERT_TRUE(put(self->wr, 3));
+	ASSERT_READY(self->kq, self->rd, EVFILT_READ, 3);
+	ASSERT_NONE(self->kq);
+	ASSERT_TRUE(put(self->wr, 4));
+	ASSERT_READY(self->kq, self->rd, EVFILT_READ, 7);
+	ASSERT_TRUE(take(self->rd, 7));
+	ASSERT_NONE(self->kq);
+	ASSERT_TRUE(put(self->wr, 2));
+	ASSERT_READY(self->kq, self->rd, EVFILT_READ, 2);
+}
+
+/* WRITE tells the free bytes and needs room for PIPE_BUF of them. */
+TEST_F(pipe, write_needs_pipe_buf)
+{
+	ASSERT_EQ(0, kq_set(self->kq, self->wr, EVFILT_WRITE, EV_ADD));
+	ASSERT_READY(self->kq, self->wr, EVFILT_WRITE, self->size);
+	ASSERT_TRUE(put(self->wr, self->size - 2 * PIPE_BUF));
+	ASSERT_READY(self->kq, self->wr, EVFILT_WRITE, 2 * PIPE_BUF);
+	ASSERT_TRUE(put(self->wr, PIPE_BUF));
+	ASSERT_READY(self->kq, self->wr, EVFILT_WRITE, PIPE_BUF);
+	/* One byte more leaves room for less than PIPE_BUF. */
+	ASSERT_TRUE(put(self->wr, 1));
+	ASSERT_NONE(self->kq);
+	ASSERT_TRUE(put(self->wr, PIPE_BUF - 1));
+	ASSERT_NONE(self->kq);
+	/* A page that is half read is not free. */
+	ASSERT_TRUE(take(self->rd, 1));
+	ASSERT_QUIET(self->kq);
+	ASSERT_TRUE(take(self->rd, PIPE_BUF - 1));
+	ASSERT_READY(self->kq, self->wr, EVFILT_WRITE, PIPE_BUF);
+	ASSERT_TRUE(take(self->rd, self->size - PIPE_BUF));
+	ASSERT_READY(self->kq, self->wr, EVFILT_WRITE, self->size);
+}
+
+/* Room in a full pipe wakes a thread that waits for it. */
+TEST_F(pipe, write_wakes)
+{
+	struct waiter w;
+
+	ASSERT_TRUE(put(self->wr, self->size));
+	ASSERT_EQ(0, kq_set(self->kq, self->wr, EVFILT_WRITE, EV_ADD));
+	ASSERT_TRUE(waiter_start(&w, self->kq, 4, -1));
+	ASSERT_TRUE(take(self->rd, PIPE_BUF));
+	ASSERT_TRUE(waiter_join(&w));
+	ASSERT_EQ(1, w.ret);
+	ASSERT_EQ(EVFILT_WRITE, w.ev[0].filter);
+	ASSERT_EQ(PIPE_BUF, w.ev[0].data);
+}
+
+/* With EV_CLEAR WRITE fires each time a full pipe gets room, and not otherwise. */
+TEST_F(pipe, write_edge)
+{
+	int i;
+
+	ASSERT_EQ(0, kq_set(self->kq, self->wr, EVFILT_WRITE, EV_ADD | EV_CLEAR));
+	ASSERT_READY(self->kq, self->wr, EVFILT_WRITE, self->size);
+	ASSERT_TRUE(put(self->wr, self->size));
+	ASSERT_NONE(self->kq);
+	for (i = 0; i < 3; i++) {
+		ASSERT_TRUE(take(self->rd, PIPE_BUF));
+		ASSERT_READY(self->kq, self->wr, EVFILT_WRITE, PIPE_BUF);
+		ASSERT_NONE(self->kq);
+		ASSERT_TRUE(put(self->wr, PIPE_BUF));
+		ASSERT_NONE(self->kq);
+	}
+}
+
+/* A full pipe that is made larger is writable. */
+TEST_F(pipe, write_after_resize)
+{
+	ASSERT_TRUE(put(self->wr, self->size));
+	ASSERT_EQ(0, kq_set(self->kq, self->wr, EVFILT_WRITE, EV_ADD));
+	ASSERT_NONE(self->kq);
+	ASSERT_EQ(2 * self->size, fcntl(self->wr, F_SETPIPE_SZ, 2 * self->size));
+	ASSERT_READY(self->kq, self->wr, EVFILT_WRITE, self->size);
+}
+
+/* When the last writer closes, READ has EV_EOF, with the bytes that still wait. */
+TEST_F(pipe, read_eof_with_data)
+{
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_READ, EV_ADD));
+	ASSERT_TRUE(put(self->wr, 5000));
+	ASSERT_READY(self->kq, self->rd, EVFILT_READ, 5000);
+	close(self->wr);
+	self->wr = -1;
+	ASSERT_EVENT(self->kq, self->rd, EVFILT_READ, 5000, EV_EOF, 0);
+	ASSERT_TRUE(take(self->rd, 4000));
+	ASSERT_EVENT(self->kq, self->rd, EVFILT_READ, 1000, EV_EOF, 0);
+	ASSERT_TRUE(take(self->rd, 1000));
+	ASSERT_EVENT(self->kq, self->rd, EVFILT_READ, 0, EV_EOF, 0);
+}
+
+/* The end wakes a thread that waits for data. */
+TEST_F(pipe, read_eof_wakes)
+{
+	struct waiter w;
+
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_READ, EV_ADD));
+	ASSERT_TRUE(waiter_start(&w, self->kq, 4, -1));
+	close(self->wr);
+	self->wr = -1;
+	ASSERT_TRUE(waiter_join(&w));
+	ASSERT_EQ(1, w.ret);
+	ASSERT_NE(0, w.ev[0].flags & EV_EOF);
+	ASSERT_EQ(0, w.ev[0].data);
+}
+
+/* When the last reader closes, WRITE has EV_EOF, also of a full pipe. */
+TEST_F(pipe, write_eof)
+{
+	ASSERT_TRUE(put(self->wr, self->size));
+	ASSERT_EQ(0, kq_set(self->kq, self->wr, EVFILT_WRITE, EV_ADD));
+	ASSERT_NONE(self->kq);
+	close(self->rd);
+	self->rd = -1;
+	ASSERT_EVENT(self->kq, self->wr, EVFILT_WRITE, ANY, EV_EOF, 0);
+}
+
+/* WRITE cannot be added when the reader is gone: EPIPE. */
+TEST_F(pipe, write_without_reader)
+{
+	close(self->rd);
+	self->rd = -1;
+	ASSERT_EQ(EPIPE, kq_set(self->kq, self->wr, EVFILT_WRITE, EV_ADD));
+	ASSERT_EQ(ENOENT, kq_set(self->kq, self->wr, EVFILT_WRITE, EV_DELETE));
+	ASSERT_NONE(self->kq);
+}
+
+/* READ of the end that only writes is accepted and never fires, nor does WRITE of the other. */
+TEST_F(pipe, wrong_end_never_fires)
+{
+	ASSERT_EQ(0, kq_set(self->kq, self->wr, EVFILT_READ, EV_ADD));
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_WRITE, EV_ADD));
+	ASSERT_NONE(self->kq);
+	ASSERT_TRUE(put(self->wr, 100));
+	ASSERT_QUIET(self->kq);
+	ASSERT_TRUE(take(self->rd, 100));
+	ASSERT_QUIET(self->kq);
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_WRITE, EV_DELETE));
+	close(self->rd);
+	self->rd = -1;
+	ASSERT_QUIET(self->kq);
+	ASSERT_EQ(0, kq_set(self->kq, self->wr, EVFILT_READ, EV_DELETE));
+}
+
+FIXTURE(fifo)
+{
+	int kq;
+	int rd;
+	char dir[32];
+	char path[48];
+};
+
+FIXTURE_SETUP(fifo)
+{
+	strcpy(self->dir, "/tmp/kevent-XXXXXX");
+	ASSERT_NE(NULL, mkdtemp(self->dir));
+	snprintf(self->path, sizeof(self->path), "%s/fifo", self->dir);
+	ASSERT_EQ(0, mkfifo(self->path, 0600));
+	self->kq = kq_open();
+	ASSERT_LE(0, self->kq);
+	self->rd = open(self->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_LE(0, self->rd);
+}
+
+FIXTURE_TEARDOWN(fifo)
+{
+	close(self->kq);
+	close(self->rd);
+	unlink(self->path);
+	rmdir(self->dir);
+}
+
+static int open_writer(const char *path)
+{
+	return open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+/* A reader from before any writer sees no end: neither at first nor when one opens. */
+TEST_F(fifo, no_eof_before_writer)
+{
+	int wr;
+
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_READ, EV_ADD));
+	ASSERT_QUIET(self->kq);
+	wr = open_writer(self->path);
+	ASSERT_LE(0, wr);
+	ASSERT_QUIET(self->kq);
+	ASSERT_TRUE(put(wr, 10));
+	ASSERT_READY(self->kq, self->rd, EVFILT_READ, 10);
+	close(wr);
+}
+
+/* EV_EOF goes away when a writer returns and comes back when it leaves. */
+TEST_F(fifo, eof_clears)
+{
+	int i, wr;
+
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_READ, EV_ADD));
+	for (i = 0; i < 3; i++) {
+		wr = open_writer(self->path);
+		ASSERT_LE(0, wr);
+		ASSERT_NONE(self->kq);
+		ASSERT_TRUE(put(wr, 10));
+		ASSERT_READY(self->kq, self->rd, EVFILT_READ, 10);
+		close(wr);
+		ASSERT_EVENT(self->kq, self->rd, EVFILT_READ, 10, EV_EOF, 0);
+		ASSERT_TRUE(take(self->rd, 10));
+		ASSERT_EVENT(self->kq, self->rd, EVFILT_READ, 0, EV_EOF, 0);
+	}
+}
+
+/* Data of a writer that returned carries no EV_EOF, though the end was reported before. */
+TEST_F(fifo, eof_clears_edge)
+{
+	int wr = open_writer(self->path);
+
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_READ, EV_ADD | EV_CLEAR));
+	ASSERT_NONE(self->kq);
+	close(wr);
+	ASSERT_EVENT(self->kq, self->rd, EVFILT_READ, 0, EV_EOF, 0);
+	ASSERT_NONE(self->kq);
+	wr = open_writer(self->path);
+	ASSERT_TRUE(put(wr, 10));
+	ASSERT_READY(self->kq, self->rd, EVFILT_READ, 10);
+	close(wr);
+	ASSERT_EVENT(self->kq, self->rd, EVFILT_READ, 10, EV_EOF, 0);
+}
+
+/* WRITE has EV_EOF while there is no reader, and not when one returns. */
+TEST_F(fifo, write_eof_clears)
+{
+	int wr = open_writer(self->path);
+	long size = fcntl(wr, F_GETPIPE_SZ);
+
+	ASSERT_EQ(0, kq_set(self->kq, wr, EVFILT_WRITE, EV_ADD));
+	ASSERT_READY(self->kq, wr, EVFILT_WRITE, size);
+	close(self->rd);
+	ASSERT_EVENT(self->kq, wr, EVFILT_WRITE, ANY, EV_EOF, 0);
+	self->rd = open(self->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_LE(0, self->rd);
+	ASSERT_READY(self->kq, wr, EVFILT_WRITE, size);
+	close(wr);
+}
+
+/* A descriptor open for both directions has both filters, and sees no end. */
+TEST_F(fifo, read_write_descriptor)
+{
+	int fd = open(self->path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	int kqw = kq_with(fd, EVFILT_WRITE, EV_ADD, 0, 0);
+
+	ASSERT_EQ(0, kq_set(self->kq, fd, EVFILT_READ, EV_ADD));
+	ASSERT_NONE(self->kq);
+	ASSERT_READY(kqw, fd, EVFILT_WRITE, fcntl(fd, F_GETPIPE_SZ));
+	ASSERT_TRUE(put(fd, 20));
+	ASSERT_READY(self->kq, fd, EVFILT_READ, 20);
+	ASSERT_TRUE(take(fd, 20));
+	ASSERT_NONE(self->kq);
+	close(kqw);
+	close(fd);
+}
+
+TEST_HARNESS_MAIN

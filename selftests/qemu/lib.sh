@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2034 # used where this is sourced
+#
+# What the parts of the runner share: messages, the ways to apt, and what
+# in a kernel's log means trouble.
+
+# What is fetched stays here, for all trees of this user.
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/kevent
+
+say() {
+	printf '%s\n' "$*" >&2
+}
+
+die() {
+	say "error: $*"
+	exit 1
+}
+
+have() {
+	command -v "$1" >/dev/null 2>&1
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif have sudo; then
+		say "sudo $*"
+		sudo "$@"
+	else
+		say "this needs root, and there is no sudo. As root, run: $*"
+		return 1
+	fi
+}
+
+# Refresh the package lists, at most once in a run of a script.
+apt_update() {
+	[ -z "$updated" ] || return 1
+	updated=yes
+	say "refreshing the package lists (apt-get update)"
+	as_root apt-get -q -q -o DPkg::Lock::Timeout=300 update </dev/null >&2
+}
+updated=
+
+is_splat() {
+	case $1 in
+	*BUG:* | *' BUG '* | *WARNING:* | *KASAN* | *UBSAN* | *KFENCE* | \
+	*Oops* | *'general protection'* | *ODEBUG* | \
+	*'unreferenced object'* | *'possible recursive'* | \
+	*'possible circular'* | *'inconsistent lock'* | *'suspicious RCU'* | \
+	*RCU*stall* | *rcu*stall* | *'soft lockup'* | *'hung task'* | \
+	*'blocked for more than'* | *'Objects remaining'* | *'Call Trace'* | \
+	*'Kernel panic'*)
+		return 0 ;;
+	esac
+	return 1
+}
