@@ -45,10 +45,10 @@
  */
 #define HOOK_LINGER	(60 * HZ)
 
-/* One bucket for every so many pages of memory: 64 KiB a GiB. */
-#define PAGES_PER_BUCKET	32
+/* One bucket for every so many pages of memory: 256 KiB a GiB. */
+#define PAGES_PER_BUCKET	8
 #define BUCKET_BITS_MIN		10
-#define BUCKET_BITS_MAX		18
+#define BUCKET_BITS_MAX		19
 
 /* Knotes of descriptors by file; a bucket's bit lock protects its chain. */
 static struct hlist_bl_head *close_table;

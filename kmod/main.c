@@ -39,14 +39,25 @@ MODULE_PARM_DESC(mode, "permissions of /dev/kevent (default: 0666)");
 /* Read the argument, which a newer program may know in a longer form. */
 static int copy_args(struct kevent_args *args, void __user *arg)
 {
+	struct kevent_args __user *user = arg;
 	size_t rest;
 	int ret;
 
 	BUILD_BUG_ON(sizeof(*args) != KEVENT_ARGS_SIZE_VER0);
 	BUILD_BUG_ON(sizeof(struct kevent_record) != 64);
 
-	if (copy_from_user(args, arg, sizeof(*args)))
+	/* As copy_from_user(), without a string instruction for 40 bytes. */
+	if (!user_read_access_begin(user, sizeof(*user)))
 		return -EFAULT;
+	unsafe_get_user(args->size, &user->size, fault);
+	unsafe_get_user(args->flags, &user->flags, fault);
+	unsafe_get_user(args->changes, &user->changes, fault);
+	unsafe_get_user(args->events, &user->events, fault);
+	unsafe_get_user(args->nchanges, &user->nchanges, fault);
+	unsafe_get_user(args->nevents, &user->nevents, fault);
+	unsafe_get_user(args->timeout, &user->timeout, fault);
+	user_read_access_end();
+
 	if (args->size == sizeof(*args))
 		return 0;
 	if (args->size < sizeof(*args) || args->size > PAGE_SIZE)
@@ -58,6 +69,10 @@ static int copy_args(struct kevent_args *args, void __user *arg)
 	if (ret < 0)
 		return ret;
 	return ret ? 0 : -EINVAL;
+
+fault:
+	user_read_access_end();
+	return -EFAULT;
 }
 
 /*

@@ -92,7 +92,7 @@ static bool knote_event(struct knote *kn, struct kevent_record *kev)
 /* To the end of the queue, unless it is on it: still, or again. */
 static void knote_requeue(struct kqueue *kq, struct knote *kn)
 {
-	if (!knote_is_queued(kn) && knote_claim_queued(kn)) {
+	if (knote_claim_queued(kn)) {
 		list_add_tail(&kn->ready, &kq->ready);
 		WRITE_ONCE(kq->nready, kq->nready + 1);
 	}
@@ -204,7 +204,7 @@ static void knote_delivered(struct kqueue *kq, struct knote *kn,
 		kn->ops->delivered(kn, kev);
 	if (kn->flags & EV_DISPATCH)
 		kn->status |= KNOTE_DISABLED;
-	else if (!(kn->flags & EV_CLEAR))
+	else if (!(kn->flags & EV_CLEAR) && !knote_is_queued(kn))
 		knote_requeue(kq, kn);
 }
 

@@ -112,15 +112,10 @@ bool pipe_has_reader(struct file *file)
  * today, but only after that has been seen to agree with the line, for two
  * eventfds whose counters are not 0.
  */
-struct eventfd_layout {
-	struct kref kref;
-	wait_queue_head_t wqh;
-	__u64 count;
-};
+bool eventfd_layout_good __read_mostly;
 
-enum { LAYOUT_UNKNOWN, LAYOUT_GOOD, LAYOUT_BAD };
+static bool eventfd_layout_bad;
 
-static int eventfd_layout;
 /* The first eventfd that agreed; only compared. */
 static void *eventfd_agreed;
 
@@ -143,27 +138,22 @@ static u64 eventfd_counter_shown(struct file *file)
 	return count;
 }
 
-u64 eventfd_counter(struct file *file)
+/* The counter, until it is known where to read it. */
+u64 eventfd_counter_slow(struct file *file)
 {
 	struct eventfd_layout *ctx = file->private_data;
-	u64 before, shown;
+	u64 before = READ_ONCE(ctx->count);
+	u64 shown = eventfd_counter_shown(file);
 
-	if (likely(READ_ONCE(eventfd_layout) == LAYOUT_GOOD))
-		return READ_ONCE(ctx->count);
-
-	if (READ_ONCE(eventfd_layout) == LAYOUT_BAD)
-		return eventfd_counter_shown(file);
-
-	before = READ_ONCE(ctx->count);
-	shown = eventfd_counter_shown(file);
 	/* If it changed meanwhile, another time will tell. */
-	if (before != READ_ONCE(ctx->count) || !shown)
+	if (!shown || before != READ_ONCE(ctx->count))
 		return shown;
 	if (before != shown)
-		WRITE_ONCE(eventfd_layout, LAYOUT_BAD);
+		WRITE_ONCE(eventfd_layout_bad, true);
 	else if (cmpxchg(&eventfd_agreed, NULL, ctx) &&
-		 READ_ONCE(eventfd_agreed) != ctx)
-		WRITE_ONCE(eventfd_layout, LAYOUT_GOOD);
+		 READ_ONCE(eventfd_agreed) != ctx &&
+		 !READ_ONCE(eventfd_layout_bad))
+		WRITE_ONCE(eventfd_layout_good, true);
 	return shown;
 }
 
