@@ -71,9 +71,8 @@ enum fd_kind fd_kind_of(struct file *file)
  * The bytes in a pipe. Its mutex is held by readers and writers while they
  * copy, which may take as long as somebody wants: do not wait if killed.
  */
-s64 pipe_readable(struct file *file)
+static s64 pipe_bytes(struct pipe_inode_info *pipe)
 {
-	struct pipe_inode_info *pipe = file->private_data;
 	unsigned int i, used;
 	s64 bytes = 0;
 
@@ -85,6 +84,22 @@ s64 pipe_readable(struct file *file)
 				    (pipe->ring_size - 1)].len;
 	mutex_unlock(&pipe->mutex);
 	return bytes;
+}
+
+/* Bytes, or the end: poll knows whether there ever was a writer. */
+bool pipe_readable(struct file *file, struct kevent_record *kev)
+{
+	struct pipe_inode_info *pipe = file->private_data;
+
+	/* The writing end never is, whatever poll says when the reader goes. */
+	if (!(file->f_mode & FMODE_READ))
+		return false;
+
+	if (!READ_ONCE(pipe->writers) && (vfs_poll(file, NULL) & EPOLLHUP))
+		kev->flags |= EV_EOF;
+	/* After that, or an end with bytes before it would look empty. */
+	kev->data = pipe_bytes(pipe);
+	return kev->data || (kev->flags & EV_EOF);
 }
 
 /* The room in a pipe: a write can always fill whole free pages. */

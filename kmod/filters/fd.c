@@ -129,20 +129,17 @@ bool kevent_read_event(struct knote *kn, struct kevent_record *kev)
 	case FD_EVENTFD:
 		kev->data = eventfd_counter(file);
 		return kev->data;
+	case FD_SOCKET:
+		return socket_readable(kn, kev);
+	case FD_PIPE:
+		return pipe_readable(file, kev);
 	}
 
 	mask = vfs_poll(file, NULL);
-	if (kn->kind == FD_SOCKET)
-		return socket_readable(kn, mask, kev);
 	if (!(mask & EVENTS_READ))
 		return false;
 
 	switch (kn->kind) {
-	case FD_PIPE:
-		/* Only the writing end says so when the reader is gone. */
-		if (!(file->f_mode & FMODE_READ))
-			return false;
-		return poll_readable(kn, kev, pipe_readable(file), mask);
 	case FD_KQUEUE:
 		return poll_readable(kn, kev,
 				     kqueue_nr_ready(file->private_data), mask);
@@ -191,11 +188,11 @@ static bool write_event(struct knote *kn, struct kevent_record *kev)
 		/* As the counter, to be read as unsigned. */
 		kev->data = EVENTFD_MAX - eventfd_counter(file);
 		return kev->data;
+	case FD_SOCKET:
+		return socket_writable(kn, kev);
 	}
 
 	mask = vfs_poll(file, NULL);
-	if (kn->kind == FD_SOCKET)
-		return socket_writable(kn, mask, kev);
 	if (!(mask & EVENTS_WRITE))
 		return false;
 

@@ -54,14 +54,14 @@ void fd_poll_detach(struct knote *kn);
 
 /* descriptor.c: what is it, and how much does it hold */
 enum fd_kind fd_kind_of(struct file *file);
-s64 pipe_readable(struct file *file);
+bool pipe_readable(struct file *file, struct kevent_record *kev);
 s64 pipe_writable(struct file *file);
 bool pipe_has_reader(struct file *file);
 s64 fionread(const struct knote *kn);
 
 /* socket.c */
-bool socket_readable(struct knote *kn, __poll_t mask, struct kevent_record *kev);
-bool socket_writable(struct knote *kn, __poll_t mask, struct kevent_record *kev);
+bool socket_readable(struct knote *kn, struct kevent_record *kev);
+bool socket_writable(struct knote *kn, struct kevent_record *kev);
 bool socket_empty(struct knote *kn, struct kevent_record *kev);
 
 #endif /* _KEVENT_FILTERS_FD_H */

@@ -140,29 +140,50 @@ static void set_eof(const struct sock *sk, struct kevent_record *kev)
 }
 
 /*
+ * Do so many bytes make it readable, without asking poll? It would say the
+ * same of a stream of bytes, at some cost. Of datagrams it also knows whether
+ * they are intact.
+ */
+static bool sock_bytes_suffice(const struct sock *sk, s64 bytes)
+{
+	if (sock_is_tcp(sk))
+		return bytes && bytes >= READ_ONCE(sk->sk_rcvlowat);
+	return bytes && sock_is_unix_stream(sk);
+}
+
+/*
  * Readable: enough bytes, a connection, the end, or an error, which is for
  * getsockopt(SO_ERROR) to fetch. The end is reported along with what is left.
  */
-bool socket_readable(struct knote *kn, __poll_t mask, struct kevent_record *kev)
+bool socket_readable(struct knote *kn, struct kevent_record *kev)
 {
 	struct sock *sk = knote_sock(kn);
+	bool lowat = (kn->sfflags & NOTE_LOWAT) && !sock_is_foreign_stream(sk);
 	bool listening = sock_is_listening(sk);
+	bool eof = READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN;
+	__poll_t mask;
 
-	kev->data = listening ? sock_backlog(sk, mask) : sock_bytes(sk);
-	if (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) {
+	/* Bytes after the end, or one with bytes before it would look empty. */
+	smp_rmb();
+	kev->data = listening ? 0 : sock_bytes(sk);
+	if (eof) {
 		set_eof(sk, kev);
 		return true;
 	}
+	if (lowat ? kev->data >= kn->sdata : sock_bytes_suffice(sk, kev->data))
+		return true;
+
+	mask = vfs_poll(kn->poll.file, NULL);
 	if (mask & EPOLLERR)
 		return true;
-	if (listening)
+	if (listening) {
+		kev->data = sock_backlog(sk, mask);
 		return kev->data;
-	if ((kn->sfflags & NOTE_LOWAT) && !sock_is_foreign_stream(sk))
-		return kev->data >= kn->sdata;
-	if (!(mask & EPOLLIN))
+	}
+	if (lowat || !(mask & EPOLLIN))
 		return false;
 	/* One byte at least, or one connection. */
-	if (!kev->data && sock_is_foreign_stream(sk))
+	if (!kev->data && sk->sk_type == SOCK_STREAM)
 		kev->data = 1;
 	return true;
 }
@@ -189,9 +210,10 @@ static void sock_want_space(struct sock *sk)
 	smp_mb__after_atomic();
 }
 
-bool socket_writable(struct knote *kn, __poll_t mask, struct kevent_record *kev)
+bool socket_writable(struct knote *kn, struct kevent_record *kev)
 {
 	struct sock *sk = knote_sock(kn);
+	__poll_t mask;
 
 	if (kn->sfflags & NOTE_LOWAT)
 		sock_want_space(sk);
@@ -200,6 +222,7 @@ bool socket_writable(struct knote *kn, __poll_t mask, struct kevent_record *kev)
 		set_eof(sk, kev);
 		return true;
 	}
+	mask = vfs_poll(kn->poll.file, NULL);
 	if (mask & EPOLLERR)
 		return true;
 	/* Poll calls writable what was never connected, or what listens. */
