@@ -97,7 +97,7 @@ bool pipe_readable(struct file *file, struct kevent_record *kev)
 
 	if (!READ_ONCE(pipe->writers) && (vfs_poll(file, NULL) & EPOLLHUP))
 		kev->flags |= EV_EOF;
-	/* After that, or an end with bytes before it would look empty. */
+	/* Bytes second, or an end with bytes before it might look empty. */
 	kev->data = pipe_bytes(pipe);
 	return kev->data || (kev->flags & EV_EOF);
 }

@@ -163,7 +163,7 @@ bool socket_readable(struct knote *kn, struct kevent_record *kev)
 	bool eof = READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN;
 	__poll_t mask;
 
-	/* Bytes after the end, or one with bytes before it would look empty. */
+	/* Bytes second, or an end with bytes before it might look empty. */
 	smp_rmb();
 	kev->data = listening ? 0 : sock_bytes(sk);
 	if (eof) {
