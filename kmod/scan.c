@@ -171,8 +171,12 @@ static __always_inline struct knote *scan_next(struct scan *scan,
 		if (found)
 			return kn;
 		/* There may be very many that turn out not to be ready. */
-		if (fatal_signal_pending(current))
+		if (fatal_signal_pending(current)) {
+			/* Its source may have given up on us for that reason. */
+			if (!(kn->status & KNOTE_PARKED))
+				knote_requeue(scan->kq, kn);
 			return NULL;
+		}
 		cond_resched();
 	}
 }

@@ -424,6 +424,29 @@ TEST_F(tcp, write_lowat_edge)
 	}
 }
 
+/* A READ knote's mark below SO_RCVLOWAT fires for what came before it was made. */
+TEST_F(tcp, lowat_below_rcvlowat)
+{
+	int many = 1000;
+	char buf[100] = "";
+
+	ASSERT_EQ(0, setsockopt(self->fd, SOL_SOCKET, SO_RCVLOWAT, &many,
+				sizeof(many)));
+	ASSERT_EQ(100, send(self->peer, buf, 100, 0));
+	ASSERT_TRUE(WAIT_FOR(unsent(self->peer) == 0));
+	ASSERT_EQ(0, kq_change(self->kq, self->fd, EVFILT_READ, EV_ADD,
+			       NOTE_LOWAT, 50, NULL));
+	ASSERT_READY(self->kq, self->fd, EVFILT_READ, 100);
+}
+
+/* A listening socket has no low-water mark: even one of 0 waits for a connection. */
+TEST_F(tcp, listener_has_no_lowat)
+{
+	ASSERT_EQ(0, kq_change(self->kq, self->ls, EVFILT_READ, EV_ADD,
+			       NOTE_LOWAT, 0, NULL));
+	ASSERT_NONE(self->kq);
+}
+
 /* EMPTY fires when the peer has acknowledged everything, at once if nothing was sent. */
 TEST_F(tcp, empty)
 {

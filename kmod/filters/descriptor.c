@@ -124,14 +124,12 @@ bool pipe_has_reader(struct file *file)
  * The counter of an eventfd. Only fs/eventfd.c knows its structure; all that
  * it tells others is a line in fdinfo, which takes thousands of instructions
  * to print and parse. So the counter is read where the structure has it as of
- * today, but only after that has been seen to agree with the line, for two
- * eventfds whose counters are not 0.
+ * today, but only after that has been seen to agree with the line, twice in a
+ * row, for two eventfds whose counters are not 0.
  */
 bool eventfd_layout_good __read_mostly;
 
-static bool eventfd_layout_bad;
-
-/* The first eventfd that agreed; only compared. */
+/* The last eventfd that agreed, if the last did; only compared. */
 static void *eventfd_agreed;
 
 static u64 eventfd_counter_shown(struct file *file)
@@ -159,15 +157,13 @@ u64 eventfd_counter_slow(struct file *file)
 	struct eventfd_layout *ctx = file->private_data;
 	u64 before = READ_ONCE(ctx->count);
 	u64 shown = eventfd_counter_shown(file);
+	void *agreed;
 
 	/* If it changed meanwhile, another time will tell. */
 	if (!shown || before != READ_ONCE(ctx->count))
 		return shown;
-	if (before != shown)
-		WRITE_ONCE(eventfd_layout_bad, true);
-	else if (cmpxchg(&eventfd_agreed, NULL, ctx) &&
-		 READ_ONCE(eventfd_agreed) != ctx &&
-		 !READ_ONCE(eventfd_layout_bad))
+	agreed = xchg(&eventfd_agreed, before == shown ? ctx : NULL);
+	if (before == shown && agreed && agreed != ctx)
 		WRITE_ONCE(eventfd_layout_good, true);
 	return shown;
 }

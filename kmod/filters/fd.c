@@ -102,7 +102,12 @@ static void fd_detach(struct knote *kn)
 
 static int read_attach(struct knote *kn)
 {
-	return fd_attach(kn, EVENTS_READ);
+	int ret = fd_attach(kn, EVENTS_READ);
+
+	/* A low-water mark may be below what poll calls readable. */
+	if (!ret && (kn->sfflags & NOTE_LOWAT))
+		ret = 1;
+	return ret;
 }
 
 /* Like a file's poll: ready for reading, or hung up. */
@@ -113,6 +118,23 @@ static bool poll_readable(struct knote *kn, struct kevent_record *kev,
 	if (mask & EPOLLHUP)
 		kev->flags |= EV_EOF;
 	return true;
+}
+
+/*
+ * Another thread may have emptied the inner queue since it was polled, or be
+ * scanning it so that it seems empty. Then poll again, which makes that scan
+ * tell us of what it leaves.
+ */
+static bool kqueue_readable(struct knote *kn, struct kevent_record *kev,
+			    __poll_t mask)
+{
+	struct file *file = kn->poll.file;
+	unsigned int n = kqueue_nr_ready(file->private_data);
+
+	if (!n)
+		mask = vfs_poll(file, NULL);
+	return (mask & EVENTS_READ) &&
+	       poll_readable(kn, kev, max(n, 1U), mask);
 }
 
 /* Called by the scan directly. */
@@ -141,8 +163,7 @@ bool kevent_read_event(struct knote *kn, struct kevent_record *kev)
 
 	switch (kn->kind) {
 	case FD_KQUEUE:
-		return poll_readable(kn, kev,
-				     kqueue_nr_ready(file->private_data), mask);
+		return kqueue_readable(kn, kev, mask);
 	case FD_FIONREAD:
 		return poll_readable(kn, kev,
 				     mask & EPOLLIN ? fionread(kn) : 0, mask);
@@ -169,8 +190,8 @@ static int write_attach(struct knote *kn)
 	    (file->f_mode & FMODE_WRITE) && !pipe_has_reader(file))
 		return -EPIPE;
 	ret = fd_attach(kn, EVENTS_WRITE);
-	/* A low-water mark may be below what poll calls writable. */
-	if (!ret && (kn->sfflags & NOTE_LOWAT))
+	/* As above; and poll may not tell that a socket was shut down. */
+	if (!ret && kn->kind == FD_SOCKET)
 		ret = 1;
 	return ret;
 }

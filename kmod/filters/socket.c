@@ -40,6 +40,15 @@ static bool sock_is_unix_stream(const struct sock *sk)
 	return sk->sk_family == AF_UNIX && sk->sk_type == SOCK_STREAM;
 }
 
+/*
+ * With TLS in the kernel (an upper layer protocol), what is queued is not what
+ * can be read.
+ */
+static bool sock_is_plain_tcp(const struct sock *sk)
+{
+	return sock_is_tcp(sk) && !READ_ONCE(inet_csk(sk)->icsk_ulp_ops);
+}
+
 static bool sock_is_mptcp(const struct sock *sk)
 {
 	return sk_is_inet_family(sk) && sk->sk_protocol == IPPROTO_MPTCP;
@@ -66,11 +75,30 @@ static bool sock_is_listening(const struct sock *sk)
 	return sock_in_state(sk, TCPF_LISTEN);
 }
 
-/* Streams of protocols that may keep their data where we do not look. */
-static bool sock_is_foreign_stream(const struct sock *sk)
+/*
+ * The sockets that change their receive queue under its lock, so that it can
+ * be walked. Others (MPTCP, SCTP, TIPC, ...) have locks of their own for it.
+ */
+static bool sock_has_walkable_queue(const struct sock *sk)
 {
-	return (sk->sk_type == SOCK_STREAM || sk->sk_type == SOCK_SEQPACKET) &&
-	       !sock_is_tcp(sk) && sk->sk_family != AF_UNIX;
+	switch (sk->sk_family) {
+	case AF_UNIX:
+	case AF_NETLINK:
+	case AF_PACKET:
+		return true;
+	case AF_INET:
+	case AF_INET6:
+		return sk->sk_type == SOCK_RAW;
+	default:
+		return false;
+	}
+}
+
+/* Can we tell how many bytes there are? */
+static bool sock_counts_bytes(const struct sock *sk)
+{
+	return sock_is_plain_tcp(sk) || sock_is_udp(sk) ||
+	       sock_has_walkable_queue(sk);
 }
 
 /* A reader may have taken some of a unix stream's first packet. */
@@ -106,21 +134,27 @@ static s64 udp_bytes(struct sock *sk)
 	return bytes;
 }
 
-/* The bytes that can be read, of all datagrams together. */
-static s64 sock_bytes(struct sock *sk)
+/* Netlink is sent to with interrupts off. */
+static s64 walked_bytes(struct sock *sk)
 {
+	unsigned long flags;
 	s64 bytes;
 
+	spin_lock_irqsave(&sk->sk_receive_queue.lock, flags);
+	bytes = queue_bytes(sk, &sk->sk_receive_queue);
+	spin_unlock_irqrestore(&sk->sk_receive_queue.lock, flags);
+	return bytes;
+}
+
+/* The bytes that can be read, of all datagrams together; 0 if we cannot tell. */
+static s64 sock_bytes(struct sock *sk)
+{
 	/* Against a concurrent reader the difference may be negative. */
-	if (sock_is_tcp(sk))
+	if (sock_is_plain_tcp(sk))
 		return max(tcp_inq(sk), 0);
 	if (sock_is_udp(sk))
 		return udp_bytes(sk);
-
-	spin_lock_bh(&sk->sk_receive_queue.lock);
-	bytes = queue_bytes(sk, &sk->sk_receive_queue);
-	spin_unlock_bh(&sk->sk_receive_queue.lock);
-	return bytes;
+	return sock_has_walkable_queue(sk) ? walked_bytes(sk) : 0;
 }
 
 /* Connections that wait to be accepted; MPTCP does not say how many. */
@@ -146,7 +180,7 @@ static void set_eof(const struct sock *sk, struct kevent_record *kev)
  */
 static bool sock_bytes_suffice(const struct sock *sk, s64 bytes)
 {
-	if (sock_is_tcp(sk))
+	if (sock_is_plain_tcp(sk))
 		return bytes && bytes >= READ_ONCE(sk->sk_rcvlowat);
 	return bytes && sock_is_unix_stream(sk);
 }
@@ -158,9 +192,10 @@ static bool sock_bytes_suffice(const struct sock *sk, s64 bytes)
 bool socket_readable(struct knote *kn, struct kevent_record *kev)
 {
 	struct sock *sk = knote_sock(kn);
-	bool lowat = (kn->sfflags & NOTE_LOWAT) && !sock_is_foreign_stream(sk);
-	bool listening = sock_is_listening(sk);
 	bool eof = READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN;
+	bool listening = sock_is_listening(sk);
+	bool lowat = (kn->sfflags & NOTE_LOWAT) && !listening &&
+		     sock_counts_bytes(sk);
 	__poll_t mask;
 
 	/* Bytes second, or an end with bytes before it might look empty. */
@@ -174,6 +209,12 @@ bool socket_readable(struct knote *kn, struct kevent_record *kev)
 		return true;
 
 	mask = vfs_poll(kn->poll.file, NULL);
+	if (mask & EPOLLRDHUP) {
+		/* It ended meanwhile, or notes its end elsewhere (vsock). */
+		kev->data = sock_bytes(sk);
+		set_eof(sk, kev);
+		return true;
+	}
 	if (mask & EPOLLERR)
 		return true;
 	if (listening) {
@@ -182,8 +223,8 @@ bool socket_readable(struct knote *kn, struct kevent_record *kev)
 	}
 	if (lowat || !(mask & EPOLLIN))
 		return false;
-	/* One byte at least, or one connection. */
-	if (!kev->data && sk->sk_type == SOCK_STREAM)
+	/* One byte, datagram or connection at least. */
+	if (!kev->data && (!sock_counts_bytes(sk) || sk->sk_type == SOCK_STREAM))
 		kev->data = 1;
 	return true;
 }
@@ -207,6 +248,7 @@ static s64 sock_room(struct sock *sk)
 static void sock_want_space(struct sock *sk)
 {
 	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+	/* Pairs with the barrier before TCP looks at the bit. */
 	smp_mb__after_atomic();
 }
 
