@@ -10,8 +10,9 @@
  *               for descriptors the close table (fdclose.c, bucket lock).
  *               Exactly one party drops it: who takes it out of the close
  *               table; for other knotes, who finds it under kq->mtx.
- *  kqueue       its open file holds a reference, and each knote that the close
- *               hook has taken holds one until it is dropped. All other knotes
+ *  kqueue       its open file holds a reference, each knote that the close hook
+ *               has taken holds one until it is dropped, and so does a late
+ *               work of fdclose.c while it is queued or runs. All other knotes
  *               are dropped by kqueue_close(), so kn->kq is always valid.
  *  file         held by a descriptor's knote from attach to detach. That this
  *               does not keep a closed descriptor's file open is the close
