@@ -112,7 +112,7 @@ void kqueue_unqueue(struct kqueue *kq, struct knote *kn)
 {
 	lockdep_assert_held(&kq->mtx);
 
-	if (!(atomic_read(&kn->state) & KNOTE_QUEUED))
+	if (!knote_is_queued(kn))
 		return;
 	if (kn->status & KNOTE_PARKED) {
 		kn->status &= ~KNOTE_PARKED;
@@ -297,7 +297,7 @@ static __poll_t kqueue_poll(struct file *file, poll_table *wait)
 
 static void knote_show(struct seq_file *m, const struct knote *kn)
 {
-	bool queued = atomic_read(&kn->state) & KNOTE_QUEUED;
+	bool queued = knote_is_queued(kn);
 	bool closed = knote_is_closed(kn);
 	bool disabled = kn->status & KNOTE_DISABLED;
 

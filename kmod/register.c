@@ -213,7 +213,6 @@ static void knote_check(struct kqueue *kq, struct knote *kn)
 
 	if (kn->status & KNOTE_DISABLED)
 		return;
-	knote_fill(kn, &scratch);
 
 	if (kn->status & KNOTE_PARKED) {
 		kn->status &= ~KNOTE_PARKED;
@@ -222,9 +221,12 @@ static void knote_check(struct kqueue *kq, struct knote *kn)
 		/* Pairs with those who wait for nready to change. */
 		smp_mb();
 		kqueue_wake(kq);
-	} else if ((kn->status & KNOTE_FORCED) || kn->ops->event(kn, &scratch)) {
-		knote_activate(kn);
+		return;
 	}
+
+	knote_fill(kn, &scratch);
+	if ((kn->status & KNOTE_FORCED) || kn->ops->event(kn, &scratch))
+		knote_activate(kn);
 }
 
 /* The flags of a change that act on a knote, new or not. */

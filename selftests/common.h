@@ -237,4 +237,22 @@ static inline bool waiter_join(struct waiter *w)
 	return WAIT_FOR(waiter_done(w)) && !pthread_join(w->thread, NULL);
 }
 
+/* How often the thread has gone to sleep; -1 if that cannot be found out. */
+static inline long count_sleeps(pid_t tid)
+{
+	char path[64], line[128];
+	long n = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
+	f = fopen(path, "r");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "voluntary_ctxt_switches: %ld", &n) == 1)
+			break;
+	fclose(f);
+	return n;
+}
+
 #endif /* KEVENT_SELFTESTS_COMMON_H */

@@ -298,24 +298,6 @@ static int count_done(struct waiter *w, int n)
 	return done;
 }
 
-/* How often the thread has gone to sleep; -1 if that cannot be found out. */
-static long count_sleeps(pid_t tid)
-{
-	char path[64], line[128];
-	long n = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
-	f = fopen(path, "r");
-	if (!f)
-		return -1;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "voluntary_ctxt_switches: %ld", &n) == 1)
-			break;
-	fclose(f);
-	return n;
-}
-
 /* The threads that have nothing to return were not even woken. */
 static bool others_slept_on(struct waiter *w, const long sleeps[])
 {

@@ -150,24 +150,6 @@ FIXTURE_TEARDOWN(wake)
 	close(self->kq);
 }
 
-/* How often the thread has slept and been woken, or -1. */
-static long switches(pid_t tid)
-{
-	char path[64], line[128];
-	long n = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
-	f = fopen(path, "r");
-	if (!f)
-		return -1;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "voluntary_ctxt_switches: %ld", &n) == 1)
-			break;
-	fclose(f);
-	return n;
-}
-
 /* Four threads wait: each event wakes one, the others do not even stir. */
 TEST_F(wake, one_event_one_waiter)
 {
@@ -176,7 +158,7 @@ TEST_F(wake, one_event_one_waiter)
 
 	for (n = 1; n <= NWAITERS; n++) {
 		for (i = 0; i < NWAITERS; i++)
-			before[i] = waiter_done(&self->w[i]) ? 0 : switches(self->w[i].tid);
+			before[i] = waiter_done(&self->w[i]) ? 0 : count_sleeps(self->w[i].tid);
 		ASSERT_EQ(0, kq_trigger(self->kq, n));
 		ASSERT_TRUE(WAIT_FOR(nr_done(self->w) == n));
 		usleep(QUIET_MS * 1000 / 4);
@@ -184,7 +166,7 @@ TEST_F(wake, one_event_one_waiter)
 		for (i = 0; i < NWAITERS; i++) {
 			if (waiter_done(&self->w[i]))
 				continue;
-			EXPECT_EQ(before[i], switches(self->w[i].tid));
+			EXPECT_EQ(before[i], count_sleeps(self->w[i].tid));
 		}
 	}
 	for (i = 0; i < NWAITERS; i++) {
