@@ -37,7 +37,8 @@
  * that a source's poll and ioctl take, a pipe's mutex, another queue's mtx
  * (trylock only), kq->idents.mutex, fsnotify's mark_mutex, nest_lock, the close
  * hook's mutex and ftrace's under that, a close table bucket. Under a source's
- * lock (that is, in a wake callback) or a file_mark's, only kq->waiters.lock.
+ * lock (that is, in a wake callback) or a file_mark's, only kq->waiters.lock,
+ * which is a raw one.
  */
 #ifndef _KEVENT_KNOTE_H
 #define _KEVENT_KNOTE_H

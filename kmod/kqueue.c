@@ -54,9 +54,9 @@ static void kqueue_wake_pollers(struct irq_work *work)
  */
 void kqueue_wake(struct kqueue *kq)
 {
-	/* Pairs with the barrier of prepare_to_wait_exclusive(). */
-	if (waitqueue_active(&kq->waiters))
-		wake_up(&kq->waiters);
+	/* Pairs with the barrier of prepare_to_swait_exclusive(). */
+	if (swait_active(&kq->waiters))
+		swake_up_one(&kq->waiters);
 	/* Pairs with the barrier in kqueue_poll_empty(). */
 	if (waitqueue_active(&kq->pollers))
 		irq_work_queue(&kq->wake_work);
@@ -74,9 +74,9 @@ void kqueue_pass_on(struct kqueue *kq)
 		kqueue_wake(kq);
 		return;
 	}
-	/* Pairs with the barrier of prepare_to_wait_exclusive(). */
-	if (waitqueue_active(&kq->waiters))
-		wake_up(&kq->waiters);
+	/* Pairs with the barrier of prepare_to_swait_exclusive(). */
+	if (swait_active(&kq->waiters))
+		swake_up_one(&kq->waiters);
 }
 
 /* Move what has fired from the inbox to the ready list. Under kq->mtx. */
@@ -158,7 +158,7 @@ struct kqueue *kqueue_alloc(void)
 		goto put_user;
 
 	init_llist_head(&kq->inbox);
-	init_waitqueue_head(&kq->waiters);
+	init_swait_queue_head(&kq->waiters);
 	init_waitqueue_head(&kq->pollers);
 	init_irq_work(&kq->wake_work, kqueue_wake_pollers);
 	fdclose_init_queue(kq);
@@ -214,7 +214,7 @@ void kqueue_close(struct kqueue *kq)
 	}
 	mutex_unlock(&kq->mtx);
 
-	wake_up_all(&kq->waiters);
+	swake_up_all(&kq->waiters);
 	irq_work_queue(&kq->wake_work);
 }
 

@@ -9,6 +9,7 @@
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable.h>
+#include <linux/swait.h>
 #include <linux/workqueue.h>
 
 #include "knote.h"
@@ -26,8 +27,9 @@ struct seq_file;
  * struct kqueue - one open of the device
  * @inbox: knotes that fired, newest first. Producers push without a lock,
  *	whoever holds @mtx empties it
- * @waiters: threads in kevent(); only tasks sit here, so it may be woken under
- *	any source's lock
+ * @waiters: threads in kevent(). A simple wait queue: it holds only tasks, and
+ *	its lock is a raw one, so it may be woken under any source's lock and
+ *	from any context, on PREEMPT_RT too
  * @pollers: those who poll the queue: epoll, another queue, io_uring. Their
  *	callbacks may lead back to this queue, so they are woken from @wake_work
  * @wake_work: wakes @pollers
@@ -58,7 +60,7 @@ struct seq_file;
  */
 struct kqueue {
 	struct llist_head inbox;
-	wait_queue_head_t waiters;
+	struct swait_queue_head waiters;
 	wait_queue_head_t pollers;
 	struct irq_work wake_work;
 	struct llist_head late_knotes;

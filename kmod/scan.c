@@ -304,22 +304,23 @@ static int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
 
 /*
  * Sleep until something is queued, a signal comes or time is up; true in the
- * last case. Waiters are exclusive: each event wakes one of them.
+ * last case. Each event wakes one waiter, the one that has slept longest. It may
+ * be awake already, for another reason: whoever leaves here looks at the queue.
  */
 static bool kqueue_sleep(struct kqueue *kq, ktime_t deadline)
 {
 	ktime_t *expires = deadline == KTIME_MAX ? NULL : &deadline;
 	bool timed_out = false;
-	DEFINE_WAIT(wait);
+	DECLARE_SWAITQUEUE(wait);
 
-	prepare_to_wait_exclusive(&kq->waiters, &wait,
-				  TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+	prepare_to_swait_exclusive(&kq->waiters, &wait,
+				   TASK_INTERRUPTIBLE | TASK_FREEZABLE);
 	if (!kqueue_has_ready(kq) && !READ_ONCE(kq->closing) &&
 	    !signal_pending(current))
 		timed_out = !schedule_hrtimeout_range(expires,
 						      current->timer_slack_ns,
 						      HRTIMER_MODE_ABS);
-	finish_wait(&kq->waiters, &wait);
+	finish_swait(&kq->waiters, &wait);
 	return timed_out;
 }
 
