@@ -14,6 +14,7 @@
 #include <linux/hrtimer.h>
 #include <linux/ptrace.h>
 #include <linux/version.h>
+#include <net/sock.h>
 
 /*
  * 6.12 made struct fd a tagged word behind fd_file() (88a2f6468d01); stable
@@ -83,6 +84,13 @@ static inline unsigned long kevent_ftrace_arg(struct ftrace_regs *fregs, int n)
 }
 #endif
 #endif /* KEVENT_CLOSE_FTRACE */
+
+/*
+ * How many bytes a unix stream has for its reader, or -EINVAL if it listens. All
+ * kernels export this; since 6.15 no header of theirs declares it, nor what it
+ * looks at (84960bf24031).
+ */
+long unix_inq_len(struct sock *sk);
 
 /*
  * For batches of records on the stack, of which only what was written is read:

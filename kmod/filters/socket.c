@@ -6,10 +6,10 @@
 
 #include <linux/net.h>
 #include <linux/udp.h>
-#include <net/af_unix.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "../compat.h"
 #include "fd.h"
 
 static struct sock *knote_sock(const struct knote *kn)
@@ -101,21 +101,13 @@ static bool sock_counts_bytes(const struct sock *sk)
 	       sock_has_walkable_queue(sk);
 }
 
-/* A reader may have taken some of a unix stream's first packet. */
-static unsigned int skb_bytes_left(const struct sock *sk,
-				   const struct sk_buff *skb)
-{
-	return sock_is_unix_stream(sk) ? skb->len - UNIXCB(skb).consumed :
-					 skb->len;
-}
-
-static s64 queue_bytes(const struct sock *sk, const struct sk_buff_head *queue)
+static s64 queue_bytes(const struct sk_buff_head *queue)
 {
 	const struct sk_buff *skb;
 	s64 bytes = 0;
 
 	skb_queue_walk(queue, skb)
-		bytes += skb_bytes_left(sk, skb);
+		bytes += skb->len;
 	return bytes;
 }
 
@@ -127,8 +119,7 @@ static s64 udp_bytes(struct sock *sk)
 
 	spin_lock_bh(&readers->lock);
 	spin_lock(&sk->sk_receive_queue.lock);
-	bytes = queue_bytes(sk, readers) +
-		queue_bytes(sk, &sk->sk_receive_queue);
+	bytes = queue_bytes(readers) + queue_bytes(&sk->sk_receive_queue);
 	spin_unlock(&sk->sk_receive_queue.lock);
 	spin_unlock_bh(&readers->lock);
 	return bytes;
@@ -141,7 +132,7 @@ static s64 walked_bytes(struct sock *sk)
 	s64 bytes;
 
 	spin_lock_irqsave(&sk->sk_receive_queue.lock, flags);
-	bytes = queue_bytes(sk, &sk->sk_receive_queue);
+	bytes = queue_bytes(&sk->sk_receive_queue);
 	spin_unlock_irqrestore(&sk->sk_receive_queue.lock, flags);
 	return bytes;
 }
@@ -154,6 +145,9 @@ static s64 sock_bytes(struct sock *sk)
 		return max(tcp_inq(sk), 0);
 	if (sock_is_udp(sk))
 		return udp_bytes(sk);
+	/* A reader may have taken some of the first packet; unix knows. */
+	if (sock_is_unix_stream(sk))
+		return max(unix_inq_len(sk), 0L);
 	return sock_has_walkable_queue(sk) ? walked_bytes(sk) : 0;
 }
 
