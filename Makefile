@@ -63,6 +63,9 @@ selftests: lib
 bench-programs: lib
 	$(MAKE) -C selftests/bench BUILD=$(BUILD)
 
+fuzz-program:
+	$(MAKE) -C selftests/fuzz BUILD=$(BUILD)
+
 install: lib module
 	install -D -m 644 $(MODULE)/kevent.ko $(INSTALLED)
 	$(if $(DESTDIR),,depmod $(RELEASE))
@@ -89,6 +92,13 @@ bench:
 		-q '-accel tcg,thread=single -icount shift=0,sleep=off -smp 1' \
 		-a 'clocksource=tsc tsc=reliable' "bench $(BENCH)"
 
+# Its limit leaves time to boot, and to finish the last round.
+fuzz: SECONDS ?= 60
+fuzz:
+	+@$(RUN) exec -k $(or $(KERNEL),debug) -n fuzz -b fuzz-program \
+		-t $$(($(SECONDS) + 600)) \
+		"kevent-fuzz -t $(SECONDS) $(if $(SEED),-s $(SEED)) $(FUZZ)"
+
 clean:
 	rm -rf $(BUILD)
 
@@ -104,19 +114,23 @@ help:
 	@echo "  make demo        an echo server, a log file, a timer: one program, one queue"
 	@echo "  make check       all selftests under the kernels 6.1 and 6.12"
 	@echo "  make bench       compare with epoll, poll and select"
+	@echo "  make fuzz        random use and abuse of the module, checked as far as can be"
 	@echo "  make shell       a guest to play in, with the module loaded"
 	@echo
 	@echo "Variables:"
 	@echo "  KDIR=<folder>    build the module for this kernel (headers or build folder)"
 	@echo "  KERNEL=6.12      the kernel to boot; check: this one only"
 	@echo "  BENCH=timer      bench: only these groups, or options (-h shows them)"
+	@echo "  SECONDS=600      fuzz: for so long (60)"
+	@echo "  SEED=1           fuzz: repeat the run with this seed"
+	@echo "  FUZZ='-j 8'      fuzz: further options of kevent-fuzz (-h shows them)"
 	@echo "  TEST=timer       check: only these tests (selftests/<name>.c)"
 	@echo "  W=1              with more warnings, as errors (check always does so)"
 	@echo "  PREFIX= DESTDIR= install, uninstall: where to (/usr/local)"
 	@echo "  BUILD=<folder>   build there (build)"
 	@echo "  KSELFTEST=<dir>  the folder that has kselftest_harness.h (fetched)"
 
-.PHONY: all module need_headers lib examples selftests bench-programs install \
-	uninstall check demo shell bench clean help
+.PHONY: all module need_headers lib examples selftests bench-programs fuzz-program install \
+	uninstall check demo shell bench fuzz clean help
 
 endif
