@@ -8,6 +8,7 @@
 
 #include <linux/compat.h>
 #include <linux/eventfd.h>
+#include <linux/export.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/ftrace.h>
@@ -101,6 +102,22 @@ long unix_inq_len(struct sock *sk);
 #define kevent_uninitialized	__attribute__((__uninitialized__))
 #else
 #define kevent_uninitialized
+#endif
+
+/*
+ * What the KUnit suites use beyond what other modules may is exported only if
+ * they are built. 6.13 made namespaces strings (cdd30ebb1b9f).
+ */
+#ifndef KEVENT_KUNIT_TEST
+#define EXPORT_SYMBOL_FOR_KUNIT(symbol)
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define EXPORT_SYMBOL_FOR_KUNIT(symbol) \
+	EXPORT_SYMBOL_NS_GPL(symbol, EXPORTED_FOR_KUNIT_TESTING)
+#define KEVENT_IMPORT_FOR_KUNIT	MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING)
+#else
+#define EXPORT_SYMBOL_FOR_KUNIT(symbol) \
+	EXPORT_SYMBOL_NS_GPL(symbol, "EXPORTED_FOR_KUNIT_TESTING")
+#define KEVENT_IMPORT_FOR_KUNIT	MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING")
 #endif
 
 /*

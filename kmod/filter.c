@@ -5,6 +5,7 @@
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 
+#include "compat.h"
 #include "filter.h"
 
 #define NR_FILTERS	(1 - KEVENT_FILTER_MIN)
@@ -53,6 +54,7 @@ const struct kevent_filter *kevent_filter_get(int filter)
 	rcu_read_unlock();
 	return ops;
 }
+EXPORT_SYMBOL_FOR_KUNIT(kevent_filter_get);
 
 /* One more reference, for a caller who has one. */
 void kevent_filter_hold(const struct kevent_filter *ops)
@@ -66,6 +68,7 @@ void kevent_filter_put(const struct kevent_filter *ops)
 	if (!filter_is_builtin(ops))
 		module_put(ops->owner);
 }
+EXPORT_SYMBOL_FOR_KUNIT(kevent_filter_put);
 
 /* The map of struct kevent_info: bit -f for filter f. */
 void kevent_filter_map(u64 map[2])
@@ -78,6 +81,7 @@ void kevent_filter_map(u64 map[2])
 		if (rcu_access_pointer(filters[i]))
 			map[i / 64] |= BIT_ULL(i % 64);
 }
+EXPORT_SYMBOL_FOR_KUNIT(kevent_filter_map);
 
 /**
  * kevent_filter_register() - add a filter

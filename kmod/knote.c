@@ -4,6 +4,7 @@
 #include <linux/percpu.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "kqueue.h"
 #include "knote.h"
 #include "trace.h"
@@ -120,6 +121,7 @@ long knote_count(void)
 		sum += per_cpu(knotes, cpu);
 	return sum;
 }
+EXPORT_SYMBOL_FOR_KUNIT(knote_count);
 
 int knote_cache_init(void)
 {

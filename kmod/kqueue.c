@@ -141,6 +141,7 @@ unsigned int kqueue_nr_ready(struct kqueue *kq)
 	}
 	return n;
 }
+EXPORT_SYMBOL_FOR_KUNIT(kqueue_nr_ready);
 
 /* Make a queue for the caller; NULL if there is no memory. */
 struct kqueue *kqueue_alloc(void)
@@ -178,6 +179,7 @@ free_kq:
 	kfree(kq);
 	return NULL;
 }
+EXPORT_SYMBOL_FOR_KUNIT(kqueue_alloc);
 
 void kqueue_get(struct kqueue *kq)
 {
@@ -200,6 +202,7 @@ void kqueue_put(struct kqueue *kq)
 	if (refcount_dec_and_test(&kq->refs))
 		kqueue_free(kq);
 }
+EXPORT_SYMBOL_FOR_KUNIT(kqueue_put);
 
 /*
  * The end of a queue: no registration is left when this returns, and whoever
@@ -217,6 +220,7 @@ void kqueue_close(struct kqueue *kq)
 	swake_up_all(&kq->waiters);
 	irq_work_queue(&kq->wake_work);
 }
+EXPORT_SYMBOL_FOR_KUNIT(kqueue_close);
 
 static int kqueue_release(struct inode *inode, struct file *file)
 {

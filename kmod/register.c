@@ -408,3 +408,4 @@ out:
 	trace_kevent_register(kq->id, kev, ret);
 	return ret;
 }
+EXPORT_SYMBOL_FOR_KUNIT(kqueue_apply);

@@ -359,3 +359,4 @@ int kqueue_collect(struct kqueue *kq, struct kevent_record __user *events,
 		timed_out = kqueue_sleep(kq, deadline);
 	}
 }
+EXPORT_SYMBOL_FOR_KUNIT(kqueue_collect);

@@ -13,6 +13,7 @@
 
 #include "../compat.h"
 #include "../knote.h"
+#include "timer.h"
 
 #define NOTE_TIMER_UNITS	(NOTE_SECONDS | NOTE_MSECONDS | \
 				 NOTE_USECONDS | NOTE_NSECONDS)
@@ -43,7 +44,7 @@ static s64 timer_unit(u32 fflags)
  * can be. A relative time of 0 is one unit for a timer that repeats. The knote
  * keeps what the user gave, which is what fdinfo shows.
  */
-static s64 timer_ns(u32 fflags, s64 data, u16 flags)
+s64 kevent_timer_ns(u32 fflags, s64 data, u16 flags)
 {
 	s64 unit = timer_unit(fflags);
 
@@ -53,6 +54,7 @@ static s64 timer_ns(u32 fflags, s64 data, u16 flags)
 		data = 1;
 	return data > div64_s64(KTIME_MAX, unit) ? KTIME_MAX : data * unit;
 }
+EXPORT_SYMBOL_FOR_KUNIT(kevent_timer_ns);
 
 static enum hrtimer_restart timer_fired(struct hrtimer *timer)
 {
@@ -65,7 +67,7 @@ static enum hrtimer_restart timer_fired(struct hrtimer *timer)
 
 static s64 knote_ns(const struct knote *kn)
 {
-	return timer_ns(kn->sfflags, kn->sdata, kn->flags);
+	return kevent_timer_ns(kn->sfflags, kn->sdata, kn->flags);
 }
 
 static bool timer_is_periodic(const struct knote *kn)
@@ -115,7 +117,7 @@ static int timer_touch(struct knote *kn, const struct kevent_record *kev)
 
 	if (!(kev->flags & EV_ADD))
 		return 0;
-	ns = timer_ns(kev->fflags, kev->data, kn->flags);
+	ns = kevent_timer_ns(kev->fflags, kev->data, kn->flags);
 	if (ns < 0)
 		return ns;
 
