@@ -5,9 +5,10 @@
  * Lifetimes. Who holds what, and what ends it:
  *
  *  knote        allocated by register.c under kq->mtx, freed by knote_free(),
- *               after an RCU grace period if it was in a hash table. Found through three tables: the queue's
- *               (by descriptor or ident, under kq->mtx), the ready lists, and
- *               for descriptors the close table (fdclose.c, bucket lock).
+ *               after an RCU grace period if it was in a hash table. Found
+ *               through three tables: the queue's (by descriptor or ident,
+ *               under kq->mtx), the ready lists, and for descriptors the close
+ *               table (fdclose.c, bucket lock).
  *               Exactly one party drops it: who takes it out of the close
  *               table; for other knotes, who finds it under kq->mtx.
  *  kqueue       its open file holds a reference, each knote that the close hook
