@@ -80,6 +80,9 @@ uninstall: need_headers
 check:
 	+@$(RUN) check
 
+check-planted:
+	+@exec env BUILD=$(BUILD) NAME='$(NAME)' JOBS='$(JOBS)' selftests/planted/run
+
 demo:
 	+@$(RUN) exec -n demo demo
 
@@ -113,6 +116,7 @@ help:
 	@echo "In QEMU, with Debian's kernels; what is missing is installed and fetched:"
 	@echo "  make demo        an echo server, a log file, a timer: one program, one queue"
 	@echo "  make check       all selftests under the kernels 6.1 and 6.12"
+	@echo "  make check-planted  do the tests find bugs? Plants some, one at a time"
 	@echo "  make bench       compare with epoll, poll and select"
 	@echo "  make fuzz        random use and abuse of the module, checked as far as can be"
 	@echo "  make shell       a guest to play in, with the module loaded"
@@ -125,12 +129,14 @@ help:
 	@echo "  SEED=1           fuzz: repeat the run with this seed"
 	@echo "  FUZZ='-j 8'      fuzz: further options of kevent-fuzz (-h shows them)"
 	@echo "  TEST=timer       check: only these tests (selftests/<name>.c)"
+	@echo "  NAME=double-free check-planted: only these (selftests/planted/<name>.patch)"
 	@echo "  W=1              with more warnings, as errors (check always does so)"
 	@echo "  PREFIX= DESTDIR= install, uninstall: where to (/usr/local)"
 	@echo "  BUILD=<folder>   build there (build)"
 	@echo "  KSELFTEST=<dir>  the folder that has kselftest_harness.h (fetched)"
 
-.PHONY: all module need_headers lib examples selftests bench-programs fuzz-program install \
-	uninstall check demo shell bench fuzz clean help
+.PHONY: all module need_headers lib examples selftests bench-programs \
+	fuzz-program install uninstall check check-planted demo shell bench fuzz \
+	clean help
 
 endif
