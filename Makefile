@@ -22,7 +22,8 @@ KBUILD = $(MAKE) -C $(KDIR) M=$(MODULE) CONFIG_KEVENT=m W=$(W) \
 	$(if $(W),KCFLAGS=-Werror)
 INSTALLED = $(DESTDIR)/lib/modules/$(RELEASE)/updates/kevent.ko
 
-RUN = exec env BUILD=$(BUILD) KERNEL='$(KERNEL)' TEST='$(TEST)' selftests/qemu/run
+RUN = exec env BUILD=$(BUILD) KERNEL='$(KERNEL)' TEST='$(TEST)' SEED='$(SEED)' \
+	selftests/qemu/run
 
 all: lib examples selftests module
 
@@ -77,8 +78,8 @@ uninstall: need_headers
 	$(if $(DESTDIR),,depmod $(RELEASE))
 	$(MAKE) -C userspace BUILD=$(BUILD) uninstall
 
-check:
-	+@$(RUN) check
+check check-debug check-all coverage:
+	+@$(RUN) $@
 
 check-planted:
 	+@exec env BUILD=$(BUILD) NAME='$(NAME)' JOBS='$(JOBS)' selftests/planted/run
@@ -116,6 +117,9 @@ help:
 	@echo "In QEMU, with Debian's kernels; what is missing is installed and fetched:"
 	@echo "  make demo        an echo server, a log file, a timer: one program, one queue"
 	@echo "  make check       all selftests under the kernels 6.1 and 6.12"
+	@echo "  make check-debug the same under a debug kernel, with fuzzer and tests inside"
+	@echo "  make check-all   all that, and under the newest and the real-time kernel"
+	@echo "  make coverage    which lines of the module the tests reach"
 	@echo "  make check-planted  do the tests find bugs? Plants some, one at a time"
 	@echo "  make bench       compare with epoll, poll and select"
 	@echo "  make fuzz        random use and abuse of the module, checked as far as can be"
@@ -123,12 +127,12 @@ help:
 	@echo
 	@echo "Variables:"
 	@echo "  KDIR=<folder>    build the module for this kernel (headers or build folder)"
-	@echo "  KERNEL=6.12      the kernel to boot; check: this one only"
+	@echo "  KERNEL=6.12      the kernel to boot: 6.1 6.12 6.12-rt newest debug"
 	@echo "  BENCH=timer      bench: only these groups, or options (-h shows them)"
 	@echo "  SECONDS=600      fuzz: for so long (60)"
 	@echo "  SEED=1           fuzz: repeat the run with this seed"
 	@echo "  FUZZ='-j 8'      fuzz: further options of kevent-fuzz (-h shows them)"
-	@echo "  TEST=timer       check: only these tests (selftests/<name>.c)"
+	@echo "  TEST=timer       check...: only these (selftests/<name>.c, kunit, fuzz)"
 	@echo "  NAME=double-free check-planted: only these (selftests/planted/<name>.patch)"
 	@echo "  W=1              with more warnings, as errors (check always does so)"
 	@echo "  PREFIX= DESTDIR= install, uninstall: where to (/usr/local)"
@@ -136,7 +140,7 @@ help:
 	@echo "  KSELFTEST=<dir>  the folder that has kselftest_harness.h (fetched)"
 
 .PHONY: all module need_headers lib examples selftests bench-programs \
-	fuzz-program install uninstall check check-planted demo shell bench fuzz \
-	clean help
+	fuzz-program install uninstall check check-debug check-all check-planted \
+	coverage demo shell bench fuzz clean help
 
 endif

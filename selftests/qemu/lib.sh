@@ -41,6 +41,36 @@ apt_update() {
 }
 updated=
 
+# Print how many MB of memory can still be had, of this machine or of the
+# group of processes that we are in.
+free_memory() {
+	free=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)
+	group=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
+	read -r max 2>/dev/null <"$group/memory.max" || max=max
+	read -r used 2>/dev/null <"$group/memory.current" || used=0
+	if [ "$max" != max ] && [ $(((max - used) / 1048576)) -lt "$free" ]; then
+		free=$(((max - used) / 1048576))
+	fi
+	echo "$free"
+}
+
+# need_memory MB WHAT
+need_memory() {
+	[ "$(free_memory)" -ge "$1" ] || die "not enough memory for $2:" \
+		"$(free_memory) MB are free, $1 MB are needed"
+}
+
+# need_disk FOLDER MB WHAT
+need_disk() {
+	room=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
+	[ "${room:-0}" -ge "$2" ] || {
+		say "error: not enough room in $1 for $3:" \
+			"${room:-0} MB are free, $2 MB are needed"
+		exit $no_room
+	}
+}
+no_room=28	# the status then
+
 is_splat() {
 	case $1 in
 	*BUG:* | *' BUG '* | *WARNING:* | *KASAN* | *UBSAN* | *KFENCE* | \

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2154 # run, which sources this, has the folders
+#
+# Stages: a stage is one guest that runs tests, and what came of it. All that
+# is known about the stage S lies in $tmp/S:
+#   folder   link to that of its kernel
+#   modules  link to the folder with the modules for it
+#   initrd   the guest's files; when it is there, all is ready to boot
+#   results  "ok|FAIL|skip TEST" for each test
+#   seconds  how long the guest ran
+
+debug_stages='debug debug-4cpus debug-builtin'
+fuzz_seconds=120
+
+# describe STAGE: set what that stage boots, and with what.
+describe() {
+	cpus=2 limit=120 kernel=$1 wanted=$tests
+	case $1 in
+	debug*) kernel=debug limit=600 wanted="kunit $tests" ;;
+	esac
+	case $1 in
+	debug-4cpus) cpus=4 ;;
+	debug) [ "$mode" = check ] || wanted="$wanted fuzz" ;;
+	esac
+	wanted=${TEST:-$wanted}
+}
+
+# Sets $tests to the names of all selftests, and checks those in TEST.
+choose_tests() {
+	tests=$(cd "$top/selftests" && find . -maxdepth 1 -name '*.c' \
+		! -name common.c | sed 's|^\./||; s|\.c$||' | sort | tr '\n' ' ')
+	TEST=$(echo "$TEST" | tr ',' ' ')
+	for word in $TEST; do
+		case " kunit fuzz $tests" in
+		*" $word "*) ;;
+		*) die "TEST=$word is unknown; there are: kunit fuzz $tests" ;;
+		esac
+	done
+}
+
+choose_stages() {
+	stages=$(echo "${KERNEL:-$1}" | tr ',' ' ')
+	for stage in $stages; do
+		case " $known $debug_stages " in
+		*" $stage "*) ;;
+		*) die "KERNEL=$stage is unknown; there are: $known" ;;
+		esac
+	done
+}
+
+choose_seed() {
+	: "${SEED:=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}"
+}
+
+# --- Preparing ------------------------------------------------------------
+
+# The stage cannot take place: a failure, which ends all but check-all.
+cannot() {
+	[ "$mode" = check-all ] || exit 1
+	say "$1: not run, see above"
+	echo "FAIL $1.kernel" >"$tmp/$1/results"
+}
+
+# get_kernel STAGE: fetch or build what it boots.
+get_kernel() {
+	case $1 in
+	debug-builtin)
+		say "building the module into the debug kernel"
+		"$here/debug-kernel" builtin "$build/linux-builtin" || exit 1
+		dir=$build/linux-builtin
+		modules=$dir/build/drivers/misc/kevent ;;
+	*)
+		dir=$(fetch_kernel "$kernel") || exit 1
+		modules=$objects/kmod-$(release "$dir") ;;
+	esac
+	ln -s "$dir" "$tmp/$1/folder"
+	ln -s "$modules" "$tmp/$1/modules"
+}
+
+# Several stages may have the same module: make is quick then.
+build_stage() {
+	dir=$(readlink "$tmp/$1/folder")
+	case $1 in
+	debug-builtin) ;;
+	*)
+		say "building the module for $(release "$dir"), with W=1"
+		make_module make_strict "$dir" "BUILD=$objects" \
+			${gcov:+GCOV_PROFILE=y} ;;
+	esac
+	for ko in sample/kevent_sample tests/kevent_test; do
+		case $ko in
+		tests/*)
+			[ -d "$top/kmod/tests" ] &&
+				has_option "$dir" CONFIG_KUNIT || continue ;;
+		esac
+		[ -f "$tmp/$1/modules/$ko.ko" ] || die "$ko.ko was not built"
+	done
+	make_initrd "$tmp/$1/modules/" "$tmp/$1/initrd" mode=check \
+		"limit=$limit" "tests='$wanted'" \
+		"fuzz='-t $fuzz_seconds -s $SEED'" "gcov='$gcov'"
+}
+gcov=
+
+# prepare_stages: all that is needed before the first one boots.
+prepare_stages() {
+	"$here/deps" cc m32 module w1 xz qemu || exit 1
+	choose_seed
+	lock
+	for stage in $stages; do
+		mkdir "$tmp/$stage" || exit 1
+		describe "$stage"
+		[ "$stage" = debug-builtin ] ||
+			(get_kernel "$stage") || cannot "$stage"
+	done
+	fetch_harness
+	say "building library, examples, selftests and fuzzer, with W=1"
+	[ ! -d "$top/selftests/fuzz" ] || set -- fuzz-program
+	make_strict build-user.log lib examples selftests "$@"
+	for stage in $stages; do
+		describe "$stage"
+		[ "$stage" != debug-builtin ] ||
+			(get_kernel "$stage") || cannot "$stage"
+		[ ! -e "$tmp/$stage/folder" ] || (build_stage "$stage") ||
+			cannot "$stage"
+	done
+}
+
+# --- Booting --------------------------------------------------------------
+
+# run_stage STAGE: boot it, and judge what it says.
+run_stage() {
+	describe "$1"
+	work=$tmp/$1 log=$logs/$1.log
+	say "booting $1: $(release "$work/folder"), $cpus CPUs"
+	begin=$(date +%s)
+	: >"$log"
+	watch "$work" "$log" 8>&- &
+	watcher=$!
+	# shellcheck disable=SC2086 # a list of words
+	guest_lines "$work/folder" "$work" $devices 2>"$work/qemu" |
+		"$here/report" "$1" "$log" "$work/results"
+	kill $watcher
+	cat "$work/qemu" >&2
+	echo $(($(date +%s) - begin)) >"$work/seconds"
+}
+devices=	# more options for QEMU
+
+# Run those stages that nobody has taken yet, one after the other.
+lane() {
+	for stage in $stages; do
+		[ -s "$tmp/$stage/initrd" ] || continue
+		mkdir "$tmp/$stage/taken" 2>/dev/null || continue
+		run_stage "$stage"
+	done
+}
+
+# A guest keeps one CPU of this machine busy: two at the same time, if there
+# is memory for them. What QEMU itself takes is small against a guest.
+run_stages() {
+	guests=$(($(free_memory) / (guest_memory + 100)))
+	[ $guests -gt 0 ] || need_memory $((guest_memory + 100)) "a guest"
+	[ $guests -le 2 ] || guests=2
+	for stage in $stages; do
+		[ ! -s "$tmp/$stage/initrd" ] || break
+	done
+	choose_accelerator "$tmp/$stage/folder"
+	while [ $guests -gt 0 ]; do
+		guests=$((guests - 1))
+		lane &
+		children="$children $!"
+	done
+	wait
+}
+
+# --- The outcome ----------------------------------------------------------
+
+# count WORD FILE...: how many lines of the results start with WORD.
+count() {
+	word=$1
+	shift
+	cat "$@" 2>/dev/null | grep -c "^$word "
+}
+
+# table: a line for each stage.
+table() {
+	printf '\n%-42s %7s %7s %8s %8s\n' kernel passed failed skipped time
+	for stage in $stages; do
+		work=$tmp/$stage
+		name=$stage
+		[ ! -e "$work/folder" ] ||
+			name="$stage ($(release "$work/folder"))"
+		seconds=-
+		[ ! -s "$work/seconds" ] || seconds="$(cat "$work/seconds") s"
+		printf '%-42s %7d %7d %8d %8s\n' "$name" \
+			"$(count ok "$work/results")" \
+			"$(count FAIL "$work/results")" \
+			"$(count skip "$work/results")" "$seconds"
+	done
+	printf 'logs: %s\n\n' "$logs"
+}
+
+# The last line, and the status.
+conclude() {
+	for stage in $stages; do
+		[ -s "$tmp/$stage/results" ] || die "nothing is known about $stage"
+	done
+	table
+	failed=$(count FAIL "$tmp"/*/results)
+	echo "$(count ok "$tmp"/*/results) passed, $failed failed," \
+		"$(count skip "$tmp"/*/results) skipped"
+	[ "$failed" = 0 ]
+}
+
+# --- The modes ------------------------------------------------------------
+
+check_stages() {
+	choose_tests
+	choose_stages "$1"
+	prepare_stages
+	run_stages
+	conclude
+}
+
+run_check() {
+	check_stages '6.1 6.12'
+}
+
+run_check_debug() {
+	check_stages "$debug_stages"
+}
+
+run_check_all() {
+	check_stages "6.1 6.12 6.12-rt newest $debug_stages"
+}

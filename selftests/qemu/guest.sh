@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2154 # run, which sources this, has the folders
+#
+# A guest: its files, its machine, and what it says.
+
+guest_memory=2048	# MB
+
+# What a caller may change:
+append=			# more options for the kernel
+command=		# what the guest is to run, see init
+cpus=2
+limit=120		# seconds for one test program
+patience=3600		# ... for a guest altogether
+
+# copy_programs FROM TO: all programs of the folder FROM, without symbols.
+copy_programs() {
+	mkdir -p "$2"
+	for file in "$1"/*; do
+		[ -f "$file" ] || continue
+		[ -x "$file" ] || continue
+		strip -o "$2/${file##*/}" "$file" 2>/dev/null ||
+			cp "$file" "$2" || exit 1
+	done
+}
+
+copy_modules() {
+	mkdir -p "$2"
+	find "$1" -name '*.ko' | while IFS= read -r module; do
+		strip -g -o "$2/${module##*/}" "$module" || exit 1
+	done || exit 1
+}
+
+# make_initrd MODULES FILE [JOB...]: the guest's root file system with the
+# modules below the folder MODULES; each JOB is a line of /etc/job, see init.
+make_initrd() {
+	root=$tmp/root
+	modules=$1 initrd=$2
+	shift 2
+	rm -rf "$root"
+	mkdir -p "$root/bin" "$root/etc"
+	busybox=$("$here/fetch" busybox)/busybox || exit 1
+	cp "$busybox" "$root/bin/busybox" && cp "$here/init" "$root" || exit 1
+	copy_modules "$modules" "$root/lib/modules"
+	copy_programs "$build/examples" "$root/examples"
+	copy_programs "$build/selftests" "$root/tests"
+	copy_programs "$build/bench" "$root/bench"
+	copy_programs "$build/fuzz" "$root/fuzz"
+	printf '%s\n' "$@" >"$root/etc/job"
+	printf '%s\n' "$command" >"$root/etc/command"
+	(cd "$root" && find . | "$busybox" cpio -o -H newc -R 0:0) >"$initrd" ||
+		die "cannot pack the guest's files into $initrd"
+}
+
+# A kernel without a root file system gets as far as to miss it.
+boots_with_kvm() {
+	timeout 20 qemu-system-x86_64 -M q35 -cpu max -accel kvm -m 1G \
+		-nodefaults -display none -no-reboot -serial stdio \
+		-kernel "$1/vmlinuz" -append 'console=ttyS0 panic=-1' \
+		</dev/null | grep -q 'Unable to mount root fs'
+}
+
+# That there is a /dev/kvm says little: try it, once a boot of this machine.
+kvm_works() {
+	[ -w /dev/kvm ] || return 1
+	answer=$cache/kvm-$(cat /proc/sys/kernel/random/boot_id)
+	if [ -s "$answer" ]; then
+		:
+	elif boots_with_kvm "$1" 2>/dev/null; then
+		echo yes >"$answer"
+	else
+		echo no >"$answer"
+	fi
+	[ "$(cat "$answer")" = yes ]
+}
+
+# choose_accelerator DIR: for guests with kernels such as that in DIR.
+choose_accelerator() {
+	if kvm_works "$1"; then
+		accelerator='-accel kvm'
+	else
+		# Not thread=multi: QEMU 7.2 then runs stale translations of
+		# code that another CPU patches, as ftrace does ("Oops: int3").
+		accelerator='-accel tcg,thread=single'
+	fi
+}
+
+# guest DIR INITRD OPTION...: boot the kernel in DIR.
+guest() {
+	kernel=$1/vmlinuz initrd=$2
+	shift 2
+	# shellcheck disable=SC2086 # lists of words
+	exec timeout --foreground "$patience" qemu-system-x86_64 \
+		-M q35 -cpu max ${machine:-$accelerator -smp $cpus} \
+		-m $guest_memory \
+		-nodefaults -no-user-config -display none -no-reboot \
+		-kernel "$kernel" -initrd "$initrd" -append "console=ttyS0 \
+panic=-1 oops=panic printk.devkmsg=on loglevel=7 $append" "$@"
+}
+machine=
+
+# guest_lines DIR WORK OPTION...: the same with WORK/initrd; prints what it
+# says line by line, kernel messages with "kernel: " in front.
+guest_lines() {
+	work=$2
+	mkfifo "$work/kernel" "$work/user"
+	sed -u 's/\r$//; s/^/kernel: /' <"$work/kernel" &
+	sed -u 's/\r$//' <"$work/user" &
+	(
+		dir=$1
+		shift 2
+		guest "$dir" "$work/initrd" -serial "file:$work/kernel" \
+			-serial "file:$work/user" "$@"
+	) </dev/null >&2 &
+	echo $! >"$work/pid"
+	wait $!
+	rm -f "$work/pid"
+	# Should it not even have opened them, nobody else will.
+	exec 6<>"$work/kernel" 7<>"$work/user" 6>&- 7>&-
+	wait
+}
+
+# watch WORK LOG: stop the guest if LOG has not grown for longer than a test
+# may take.
+watch() {
+	while sleep 5 >/dev/null 2>&1 && [ -d "$1" ]; do
+		age=$(($(date +%s) - $(stat -c %Y "$2")))
+		[ $age -lt $((limit + 60)) ] || [ ! -s "$1/pid" ] || {
+			say "the guest has said nothing for $age s: stopping it"
+			kill "$(cat "$1/pid")"
+		}
+	done
+}
+
+# All guests have a folder in $tmp, with the process id in the file pid.
+cleanup() {
+	for child in $children $(cat "$tmp"/*/pid 2>/dev/null); do
+		kill "$child" 2>/dev/null
+	done
+	# Who still waits that a guest opens these has to end, too.
+	for fifo in "$tmp"/*/kernel "$tmp"/*/user; do
+		[ ! -p "$fifo" ] || : 6<>"$fifo"
+	done
+	rm -rf "$tmp" "$build/linux-builtin"
+}
+children=
