@@ -132,6 +132,9 @@ run_stage() {
 	describe "$1"
 	work=$tmp/$1 log=$logs/$1.log
 	say "booting $1: $(release "$work/folder"), $cpus CPUs"
+	case " $wanted " in
+	*' fuzz '*) say "$1: fuzzing for $fuzz_seconds s, SEED=$SEED" ;;
+	esac
 	begin=$(date +%s)
 	: >"$log"
 	watch "$work" "$log" 8>&- &

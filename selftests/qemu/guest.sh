@@ -23,6 +23,15 @@ copy_programs() {
 	done
 }
 
+# What the programs in the folders below $1 are linked to, if not static.
+copy_libraries() {
+	ldd "$1"/*/* 2>/dev/null | grep -o '/[^ ]*' | grep -v ':$' | sort -u |
+		while IFS= read -r file; do
+			mkdir -p "$1/${file%/*}" && cp -L "$file" "$1$file" ||
+				exit 1
+		done
+}
+
 copy_modules() {
 	mkdir -p "$2"
 	find "$1" -name '*.ko' | while IFS= read -r module; do
@@ -45,6 +54,7 @@ make_initrd() {
 	copy_programs "$build/selftests" "$root/tests"
 	copy_programs "$build/bench" "$root/bench"
 	copy_programs "$build/fuzz" "$root/fuzz"
+	copy_libraries "$root" || exit 1
 	printf '%s\n' "$@" >"$root/etc/job"
 	printf '%s\n' "$command" >"$root/etc/command"
 	(cd "$root" && find . | "$busybox" cpio -o -H newc -R 0:0) >"$initrd" ||
