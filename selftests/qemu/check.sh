@@ -68,7 +68,7 @@ get_kernel() {
 		say "building the module into the debug kernel"
 		"$here/debug-kernel" builtin "$build/linux-builtin" || exit 1
 		dir=$build/linux-builtin
-		modules=$dir/build/drivers/misc/kevent ;;
+		modules=$dir/build/drivers/misc/kevent/kmod ;;
 	*)
 		dir=$(fetch_kernel "$kernel") || exit 1
 		modules=$objects/kmod-$(release "$dir") ;;
