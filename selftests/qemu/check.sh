@@ -4,7 +4,6 @@
 # Stages: a stage is one guest that runs tests, and what came of it. All that
 # is known about the stage S lies in $tmp/S:
 #   folder   link to that of its kernel
-#   modules  link to the folder with the modules for it
 #   initrd   the guest's files; when it is there, all is ready to boot
 #   results  "ok|FAIL|skip TEST" for each test
 #   seconds  how long the guest ran
@@ -63,39 +62,37 @@ cannot() {
 
 # get_kernel STAGE: fetch or build what it boots.
 get_kernel() {
-	case $1 in
-	debug-builtin)
-		say "building the module into the debug kernel"
-		"$here/debug-kernel" builtin "$build/linux-builtin" || exit 1
-		dir=$build/linux-builtin
-		modules=$dir/build/drivers/misc/kevent/kmod ;;
-	*)
-		dir=$(fetch_kernel "$kernel") || exit 1
-		modules=$objects/kmod-$(release "$dir") ;;
-	esac
+	dir=$(fetch_kernel "$kernel") || exit 1
 	ln -s "$dir" "$tmp/$1/folder"
-	ln -s "$modules" "$tmp/$1/modules"
 }
 
-# Several stages may have the same module: make is quick then.
-build_stage() {
+# build_modules STAGE: sets $modules to their folder. Several stages may have
+# the same: make is quick then.
+build_modules() {
 	dir=$(readlink "$tmp/$1/folder")
-	case $1 in
-	debug-builtin) ;;
-	*)
+	if [ "$1" = debug-builtin ]; then
+		say "building the module into the debug kernel"
+		dir=$build/linux-builtin
+		"$here/debug-kernel" builtin "$dir" || exit 1
+		ln -sfn "$dir" "$tmp/$1/folder"
+		modules=$dir/build/drivers/misc/kevent/kmod
+	else
 		say "building the module for $(release "$dir"), with W=1"
 		make_module make_strict "$dir" "BUILD=$objects" \
-			${gcov:+GCOV_PROFILE=y} ;;
-	esac
+			${gcov:+GCOV_PROFILE=y}
+		modules=$objects/kmod-$(release "$dir")
+	fi
+}
+
+build_stage() {
+	build_modules "$1"
 	for ko in sample/kevent_sample tests/kevent_test; do
 		case $ko in
-		tests/*)
-			[ -d "$top/kmod/tests" ] &&
-				has_option "$dir" CONFIG_KUNIT || continue ;;
+		tests/*) has_option "$dir" CONFIG_KUNIT || continue ;;
 		esac
-		[ -f "$tmp/$1/modules/$ko.ko" ] || die "$ko.ko was not built"
+		[ -f "$modules/$ko.ko" ] || die "$ko.ko was not built"
 	done
-	make_initrd "$tmp/$1/modules/" "$tmp/$1/initrd" mode=check \
+	make_initrd "$modules" "$tmp/$1/initrd" mode=check \
 		"limit=$limit" "tests='$wanted'" \
 		"fuzz='-t $fuzz_seconds -s $SEED'" "gcov='$gcov'"
 }
@@ -109,17 +106,13 @@ prepare_stages() {
 	for stage in $stages; do
 		mkdir "$tmp/$stage" || exit 1
 		describe "$stage"
-		[ "$stage" = debug-builtin ] ||
-			(get_kernel "$stage") || cannot "$stage"
+		(get_kernel "$stage") || cannot "$stage"
 	done
 	fetch_harness
 	say "building library, examples, selftests and fuzzer, with W=1"
-	[ ! -d "$top/selftests/fuzz" ] || set -- fuzz-program
-	make_strict build-user.log lib examples selftests "$@"
+	make_strict build-user.log lib examples selftests fuzz-program
 	for stage in $stages; do
 		describe "$stage"
-		[ "$stage" != debug-builtin ] ||
-			(get_kernel "$stage") || cannot "$stage"
 		[ ! -e "$tmp/$stage/folder" ] || (build_stage "$stage") ||
 			cannot "$stage"
 	done
