@@ -19,8 +19,8 @@ report_coverage() {
 	html=$build/coverage
 	rm -rf "$html"
 	mkdir -p "$html"
-	set -- --root "$top/kmod" --object-directory "$1" --exclude "$1" \
-		--exclude '.*/tests/' --exclude '.*/sample/' "$1"
+	set -- --root "$1" --object-directory "$1" --exclude '.*/tests/' \
+		--exclude '.*/sample/' --exclude '.*\.mod\.c' "$1"
 	if ! gcovr --html-details "$html/index.html" --html-title kevent \
 		--txt "$html/lines.txt" "$@" ||
 	    ! gcovr --branches --txt "$html/branches.txt" "$@"; then

@@ -77,6 +77,7 @@ is_splat() {
 	*Oops* | *'general protection'* | *ODEBUG* | \
 	*'unreferenced object'* | *'possible recursive'* | \
 	*'possible circular'* | *'inconsistent lock'* | *'suspicious RCU'* | \
+	*'non-static key'* | *'memory leak detector disabled'* | \
 	*RCU*stall* | *rcu*stall* | *'soft lockup'* | *'hung task'* | \
 	*'blocked for more than'* | *'Objects remaining'* | *'Call Trace'* | \
 	*'Kernel panic'*)
