@@ -8,6 +8,8 @@ known='6.1 6.12 6.12-rt newest debug'	# the kernels that there are
 # Only one of us at a time builds in this tree.
 lock() {
 	mkdir -p "$logs" || exit 1
+	need_disk "$build" 500 "what is built"
+	need_disk "$tmp" 500 "the files of the guests"
 	exec 8>"$build/.lock"
 	flock -n 8 || {
 		say "waiting for another run in this tree to end"
