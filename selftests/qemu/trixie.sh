@@ -12,7 +12,7 @@ private=$cache/apt-$suite
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # What a build needs beside what the kernel's headers depend on.
-build_tools='bash coreutils dash diffutils findutils grep gzip make mawk
+build_tools='bash binutils coreutils dash diffutils findutils grep gzip make mawk
 	perl-base sed xz-utils'
 
 # Print where this machine's apt has Debian from. It knows which of its sources
@@ -98,7 +98,7 @@ fill_toolchain() {
 	find . -mindepth 1 -maxdepth 1 ! -name usr -exec rm -rf {} + &&
 		rm -rf usr/share/doc usr/share/locale usr/share/man &&
 		mkdir -p usr/local usr/src && ln -s mawk usr/bin/awk && ln -s . toolchain &&
-		"$within" "$PWD" make --version >/dev/null
+		"$within" "$PWD" as --version >/dev/null
 }
 
 # keep_toolchain PACKAGE...: the folder $toolchain of the cache has all that is
