@@ -112,5 +112,6 @@ keep_toolchain() {
 		die "the newest kernel must be compiled for with a newer" \
 			"compiler, which needs a mount namespace: try as" \
 			"root, or allow users to have namespaces"
+	need_disk "$cache" 500 "the tools of $suite"
 	keep "$toolchain" fill_toolchain "$@"
 }
