@@ -279,7 +279,7 @@ static void crowd_producer(struct worker *worker)
 	}
 }
 
-#define CROWD_PERIOD	(100 * NSEC_PER_USEC)
+#define CROWD_PERIOD	(500 * NSEC_PER_USEC)
 
 static enum hrtimer_restart crowd_tick(struct hrtimer *timer)
 {
@@ -367,7 +367,7 @@ static void activation_from_threads(struct kunit *test)
 /* The same for interrupts of timers, which threads cannot hold up. */
 static void activation_from_timers(struct kunit *test)
 {
-	struct crowd *crowd = crowd_new(test, 2000);
+	struct crowd *crowd = crowd_new(test, 1000);
 	bool ok = crowd_start_consumers(crowd);
 	struct crowd_timer *ct = crowd->timers;
 	unsigned int i;

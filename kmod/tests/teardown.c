@@ -92,7 +92,7 @@ struct ticker {
 static struct ticker ticker;
 
 #define EVFILT_TICKER	(-123)
-#define TICKER_PERIOD	(20 * NSEC_PER_USEC)
+#define TICKER_PERIOD	(200 * NSEC_PER_USEC)
 
 static enum hrtimer_restart ticker_tick(struct hrtimer *timer)
 {
