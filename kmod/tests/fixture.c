@@ -270,14 +270,19 @@ int fixture_init(struct kunit *test)
 	ret = map_user_memory();
 	if (ret)
 		return ret;
-	ret = register_filters();
-	if (ret)
-		return ret;
 
 	rcu_barrier();
 	fix->knotes = knote_count();
 	fix->modules = module_users();
 	fix->kq = kqueue_alloc();
+	if (!fix->kq)
+		return -ENOMEM;
+	ret = register_filters();
+	if (ret) {
+		kqueue_close(fix->kq);
+		kqueue_put(fix->kq);
+		return ret;
+	}
 	test->priv = fix;
 	fixture = fix;
 	return 0;
@@ -301,10 +306,8 @@ void fixture_exit(struct kunit *test)
 
 	if (!fix)
 		return;
-	if (fix->kq) {
-		kqueue_close(fix->kq);
-		kqueue_put(fix->kq);
-	}
+	kqueue_close(fix->kq);
+	kqueue_put(fix->kq);
 	for (i = 0; i < fix->nr_sources; i++)
 		KUNIT_EXPECT_EQ(test, fix->sources[i].attached,
 				fix->sources[i].detached);
@@ -322,7 +325,6 @@ void fixture_make_sources(struct kunit *test, unsigned int n)
 	struct fixture *fix = test->priv;
 	unsigned int i;
 
-	KUNIT_ASSERT_NOT_NULL(test, fix->kq);
 	fix->sources = kvcalloc(n, sizeof(*fix->sources), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, fix->sources);
 	fix->nr_sources = n;
