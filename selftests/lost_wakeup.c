@@ -263,63 +263,93 @@ FIXTURE_VARIANT(pingpong)
 
 /* player <= kevent - q <- user event | user event -> q - kevent => player */
 FIXTURE_VARIANT_ADD(pingpong, user)
-{ .source = USER, .wait = KEVENT, .balls = 1, .players = 1, .max = 1 };
+{
+	.source = USER, .wait = KEVENT, .balls = 1, .players = 1, .max = 1,
+};
 
 /* The same, fired by the source itself: no lock of the queue is involved. */
 FIXTURE_VARIANT_ADD(pingpong, edge)
-{ .source = EDGE, .wait = KEVENT, .balls = 1, .players = 1, .max = 1 };
+{
+	.source = EDGE, .wait = KEVENT, .balls = 1, .players = 1, .max = 1,
+};
 
 /* Four wait, so the one that is woken is often one that comes back just now. */
 FIXTURE_VARIANT_ADD(pingpong, edge_four_wait)
-{ .source = EDGE, .wait = KEVENT, .balls = 1, .players = 4, .max = 1 };
+{
+	.source = EDGE, .wait = KEVENT, .balls = 1, .players = 4, .max = 1,
+};
 
 /* Whoever takes one of several events passes on the wake-up of the others. */
 FIXTURE_VARIANT_ADD(pingpong, edge_passed_on)
-{ .source = EDGE, .wait = KEVENT, .balls = 6, .players = 4, .max = 1 };
+{
+	.source = EDGE, .wait = KEVENT, .balls = 6, .players = 4, .max = 1,
+};
 
 /* The same with batches. */
 FIXTURE_VARIANT_ADD(pingpong, edge_batches)
-{ .source = EDGE, .wait = KEVENT, .balls = 16, .players = 3, .max = 5 };
+{
+	.source = EDGE, .wait = KEVENT, .balls = 16, .players = 3, .max = 5,
+};
 
 /* The registration goes with each event, and is made again. */
 FIXTURE_VARIANT_ADD(pingpong, oneshot)
-{ .source = ONESHOT, .wait = KEVENT, .balls = 2, .players = 3, .max = 2 };
+{
+	.source = ONESHOT, .wait = KEVENT, .balls = 2, .players = 3, .max = 2,
+};
 
 /* The registration is disabled by each event, and enabled again. */
 FIXTURE_VARIANT_ADD(pingpong, dispatch)
-{ .source = DISPATCH, .wait = KEVENT, .balls = 2, .players = 3, .max = 2 };
+{
+	.source = DISPATCH, .wait = KEVENT, .balls = 2, .players = 3, .max = 2,
+};
 
 /* Several may be told of a level, one reads it. */
 FIXTURE_VARIANT_ADD(pingpong, level)
-{ .source = LEVEL, .wait = KEVENT, .balls = 3, .players = 3, .max = 2 };
+{
+	.source = LEVEL, .wait = KEVENT, .balls = 3, .players = 3, .max = 2,
+};
 
 /* Fired from the timer interrupt. */
 FIXTURE_VARIANT_ADD(pingpong, timer)
-{ .source = TIMER, .wait = KEVENT, .balls = 1, .players = 2, .max = 1 };
+{
+	.source = TIMER, .wait = KEVENT, .balls = 1, .players = 2, .max = 1,
+};
 
 /* Many timers: the interrupt comes amid scans and changes of the same queue. */
 FIXTURE_VARIANT_ADD(pingpong, timers)
-{ .source = TIMER, .wait = KEVENT, .balls = 16, .players = 2, .max = 3 };
+{
+	.source = TIMER, .wait = KEVENT, .balls = 16, .players = 2, .max = 3,
+};
 
 /* player <= poll - q <- eventfd */
 FIXTURE_VARIANT_ADD(pingpong, edge_poll)
-{ .source = EDGE, .wait = POLL, .balls = 1, .players = 2, .max = 1 };
+{
+	.source = EDGE, .wait = POLL, .balls = 1, .players = 2, .max = 1,
+};
 
 /* player <= epoll - q <- eventfd */
 FIXTURE_VARIANT_ADD(pingpong, edge_epoll)
-{ .source = EDGE, .wait = EPOLL, .balls = 1, .players = 2, .max = 1 };
+{
+	.source = EDGE, .wait = EPOLL, .balls = 1, .players = 2, .max = 1,
+};
 
 /* The same with more: epoll looks while others scan the queue. */
 FIXTURE_VARIANT_ADD(pingpong, edge_epoll_busy)
-{ .source = EDGE, .wait = EPOLL, .balls = 5, .players = 3, .max = 1 };
+{
+	.source = EDGE, .wait = EPOLL, .balls = 5, .players = 3, .max = 1,
+};
 
 /* player <= kevent - outer <- q <- eventfd */
 FIXTURE_VARIANT_ADD(pingpong, edge_outer)
-{ .source = EDGE, .wait = OUTER, .balls = 1, .players = 2, .max = 1 };
+{
+	.source = EDGE, .wait = OUTER, .balls = 1, .players = 2, .max = 1,
+};
 
 /* The same with more: the outer queue looks while others scan the inner one. */
 FIXTURE_VARIANT_ADD(pingpong, edge_outer_busy)
-{ .source = EDGE, .wait = OUTER, .balls = 5, .players = 3, .max = 1 };
+{
+	.source = EDGE, .wait = OUTER, .balls = 5, .players = 3, .max = 1,
+};
 
 FIXTURE_SETUP(pingpong)
 {
@@ -417,33 +447,82 @@ static bool burst_open(struct burst *b)
 	return true;
 }
 
-/* Eight events from two threads at once wake eight waiters, which take one each. */
-TEST(burst_wakes_all)
+FIXTURE(burst)
 {
-	struct rounds r = { .least = 50 };
-	pthread_t thread[BURST];
 	struct burst b;
 	struct duel d;
+};
+
+FIXTURE_SETUP(burst)
+{
+	ASSERT_TRUE(burst_open(&self->b));
+}
+
+FIXTURE_TEARDOWN(burst)
+{
+	close(self->b.kq);
+	EXPECT_TRUE(all_freed());
+}
+
+/* Eight events from two threads at once wake eight waiters, which take one each. */
+TEST_F_TIMEOUT(burst, wakes_all, RACE_TIMEOUT)
+{
+	struct rounds r = { .least = 50 };
+	struct burst *b = &self->b;
+	pthread_t thread[BURST];
 	int i;
 
-	ASSERT_TRUE(burst_open(&b));
 	for (i = 0; i < BURST; i++)
-		ASSERT_EQ(0, pthread_create(&thread[i], NULL, burst_main, &b));
-	ASSERT_TRUE(duel_open(&d, fire_odd, &b));
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, burst_main, b));
+	ASSERT_TRUE(duel_open(&self->d, fire_odd, b));
 	while (next_round(&r)) {
-		pthread_barrier_wait(&b.begin);
-		DUEL(&d, fire(&b, 0));
-		ASSERT_TRUE(WAIT_FOR(__atomic_load_n(&b.sum, __ATOMIC_ACQUIRE) == BURST));
+		pthread_barrier_wait(&b->begin);
+		DUEL(&self->d, fire(b, 0));
+		ASSERT_TRUE(WAIT_FOR(__atomic_load_n(&b->sum, __ATOMIC_ACQUIRE) == BURST));
 		for (i = 0; i < BURST; i++)
-			ASSERT_EQ(1, b.got[i]);
-		ASSERT_EQ(0, kq_count(b.kq));
-		memset(b.got, 0, sizeof(b.got));
-		b.sum = 0;
+			ASSERT_EQ(1, b->got[i]);
+		ASSERT_EQ(0, kq_count(b->kq));
+		memset(b->got, 0, sizeof(b->got));
+		b->sum = 0;
 	}
 	EXPECT_ROUNDS(&r);
-	b.over = true;
-	pthread_barrier_wait(&b.begin);
-	duel_close(&d);
+	b->over = true;
+	pthread_barrier_wait(&b->begin);
+	for (i = 0; i < BURST; i++)
+		ASSERT_EQ(0, pthread_join(thread[i], NULL));
+	duel_close(&self->d);
+}
+
+static void *fire_on(void *arg)
+{
+	struct burst *b = arg;
+
+	while (!__atomic_load_n(&b->over, __ATOMIC_ACQUIRE))
+		fire(b, 0);
+	return NULL;
+}
+
+/* Sources that fire without a pause hold up neither changes nor collecting. */
+TEST_F_TIMEOUT(burst, starves_nobody, RACE_TIMEOUT)
+{
+	enum { FIRING = 4, CHANGES = 500 };
+	struct burst *b = &self->b;
+	pthread_t thread[FIRING];
+	long long begin = ts_ms();
+	int i, events = 0;
+
+	for (i = 0; i < FIRING; i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, fire_on, b));
+	for (i = 0; i < CHANGES && ts_ms() - begin < RACE_MOST_MS; i++) {
+		ASSERT_EQ(0, kq_set(b->kq, i, EVFILT_USER, EV_ADD));
+		events += kq_count(b->kq);
+		ASSERT_EQ(0, kq_set(b->kq, i, EVFILT_USER, EV_DELETE));
+	}
+	EXPECT_EQ(CHANGES, i);
+	EXPECT_LT(CHANGES / 10, events);
+	b->over = true;
+	for (i = 0; i < FIRING; i++)
+		ASSERT_EQ(0, pthread_join(thread[i], NULL));
 }
 
 TEST_HARNESS_MAIN

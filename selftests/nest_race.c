@@ -70,7 +70,7 @@ FIXTURE_TEARDOWN(nest_race)
 }
 
 /* a watches b, b watches a: who comes first wins. */
-TEST_F(nest_race, cycle_of_two)
+TEST_F_TIMEOUT(nest_race, cycle_of_two, RACE_TIMEOUT)
 {
 	struct rounds r = { .least = 100 };
 	int a = self->kq[0], b = self->kq[1];
@@ -85,7 +85,7 @@ TEST_F(nest_race, cycle_of_two)
 }
 
 /* Two links of a cycle of four are there, the other two come at once. */
-TEST_F(nest_race, cycle_of_four)
+TEST_F_TIMEOUT(nest_race, cycle_of_four, RACE_TIMEOUT)
 {
 	struct rounds r = { .least = 100 };
 	int *q = self->kq;
@@ -102,7 +102,7 @@ TEST_F(nest_race, cycle_of_four)
 }
 
 /* A chain that can take one more queue gets one at both ends. */
-TEST_F(nest_race, too_deep)
+TEST_F_TIMEOUT(nest_race, too_deep, RACE_TIMEOUT)
 {
 	struct rounds r = { .least = 100 };
 	int *q = self->kq;
@@ -162,8 +162,22 @@ static void *come_and_go(void *arg)
 	return NULL;
 }
 
+FIXTURE(nest_walk)
+{
+	int unused;
+};
+
+FIXTURE_SETUP(nest_walk)
+{
+}
+
+FIXTURE_TEARDOWN(nest_walk)
+{
+	EXPECT_TRUE(all_freed());
+}
+
 /* Walks down to the crowd's child and up through the crowd find what they should. */
-TEST(walked_while_closed)
+TEST_F_TIMEOUT(nest_walk, while_closed, RACE_TIMEOUT)
 {
 	int below = kq_open(), above = kq_open(), i;
 	struct crowd c = { .child = kq_open() };
@@ -190,7 +204,6 @@ TEST(walked_while_closed)
 	close(c.child);
 	close(below);
 	close(above);
-	EXPECT_TRUE(all_freed());
 }
 
 TEST_HARNESS_MAIN

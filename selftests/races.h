@@ -40,7 +40,7 @@
 
 #include "common.h"
 
-#define RACE_MS		2500	/* how long a race lasts, if enough rounds are done */
+#define RACE_MS		1500	/* how long a race lasts, if enough rounds are done */
 #define RACE_MOST_MS	50000	/* how long it may take to do enough of them */
 #define RACE_TIMEOUT	110	/* seconds for a test, which none needs */
 

@@ -274,34 +274,54 @@ FIXTURE_VARIANT(scan_race)
 };
 
 FIXTURE_VARIANT_ADD(scan_race, user_deleted)
-{ .begin = begin_user, .end = end_user };
+{
+	.begin = begin_user, .end = end_user,
+};
 
 FIXTURE_VARIANT_ADD(scan_race, user_edge_deleted)
-{ .begin = begin_user, .end = end_user, .flags = EV_CLEAR };
+{
+	.begin = begin_user, .end = end_user, .flags = EV_CLEAR,
+};
 
 FIXTURE_VARIANT_ADD(scan_race, timer_deleted)
-{ .begin = begin_timer, .end = end_timer };
+{
+	.begin = begin_timer, .end = end_timer,
+};
 
 FIXTURE_VARIANT_ADD(scan_race, deleted)
-{ .begin = begin_fd, .end = end_delete };
+{
+	.begin = begin_fd, .end = end_delete,
+};
 
 FIXTURE_VARIANT_ADD(scan_race, edge_deleted)
-{ .begin = begin_fd, .end = end_delete, .flags = EV_CLEAR };
+{
+	.begin = begin_fd, .end = end_delete, .flags = EV_CLEAR,
+};
 
 FIXTURE_VARIANT_ADD(scan_race, oneshot_deleted)
-{ .begin = begin_fd, .end = end_oneshot, .flags = EV_ONESHOT };
+{
+	.begin = begin_fd, .end = end_oneshot, .flags = EV_ONESHOT,
+};
 
 FIXTURE_VARIANT_ADD(scan_race, closed)
-{ .begin = begin_fd, .end = end_close };
+{
+	.begin = begin_fd, .end = end_close,
+};
 
 FIXTURE_VARIANT_ADD(scan_race, closed_for_good)
-{ .begin = begin_alone, .end = end_close };
+{
+	.begin = begin_alone, .end = end_close,
+};
 
 FIXTURE_VARIANT_ADD(scan_race, dup2_over)
-{ .begin = begin_fd, .end = end_dup2 };
+{
+	.begin = begin_fd, .end = end_dup2,
+};
 
 FIXTURE_VARIANT_ADD(scan_race, number_reused)
-{ .begin = begin_alone, .end = end_close_reuse };
+{
+	.begin = begin_alone, .end = end_close_reuse,
+};
 
 FIXTURE_SETUP(scan_race)
 {

@@ -58,22 +58,34 @@ FIXTURE_VARIANT(last_descriptor)
 };
 
 FIXTURE_VARIANT_ADD(last_descriptor, pipe_scanned)
-{ .open = open_pipe, .gone = pipe_gone };
+{
+	.open = open_pipe, .gone = pipe_gone,
+};
 
 FIXTURE_VARIANT_ADD(last_descriptor, pipe_written)
-{ .open = open_pipe, .gone = pipe_gone, .write = true };
+{
+	.open = open_pipe, .gone = pipe_gone, .write = true,
+};
 
 FIXTURE_VARIANT_ADD(last_descriptor, unix_scanned)
-{ .open = open_unix, .gone = socket_gone };
+{
+	.open = open_unix, .gone = socket_gone,
+};
 
 FIXTURE_VARIANT_ADD(last_descriptor, unix_written)
-{ .open = open_unix, .gone = socket_gone, .write = true };
+{
+	.open = open_unix, .gone = socket_gone, .write = true,
+};
 
 FIXTURE_VARIANT_ADD(last_descriptor, tcp_scanned)
-{ .open = open_tcp, .gone = socket_gone };
+{
+	.open = open_tcp, .gone = socket_gone,
+};
 
 FIXTURE_VARIANT_ADD(last_descriptor, tcp_written)
-{ .open = open_tcp, .gone = socket_gone, .write = true };
+{
+	.open = open_tcp, .gone = socket_gone, .write = true,
+};
 
 FIXTURE_SETUP(last_descriptor)
 {
@@ -247,19 +259,29 @@ FIXTURE_VARIANT(queue_closed)
 };
 
 FIXTURE_VARIANT_ADD(queue_closed, eventfd)
-{ .source = an_eventfd, .watch = watch_eventfd, .fire = fire_eventfd };
+{
+	.source = an_eventfd, .watch = watch_eventfd, .fire = fire_eventfd,
+};
 
 FIXTURE_VARIANT_ADD(queue_closed, timers)
-{ .source = none, .watch = watch_timers, .fire = fire_timers };
+{
+	.source = none, .watch = watch_timers, .fire = fire_timers,
+};
 
 FIXTURE_VARIANT_ADD(queue_closed, user)
-{ .source = none, .watch = watch_user, .fire = fire_user };
+{
+	.source = none, .watch = watch_user, .fire = fire_user,
+};
 
 FIXTURE_VARIANT_ADD(queue_closed, file)
-{ .source = a_file, .watch = watch_file, .fire = fire_file };
+{
+	.source = a_file, .watch = watch_file, .fire = fire_file,
+};
 
 FIXTURE_VARIANT_ADD(queue_closed, inner_queue)
-{ .source = a_queue, .watch = watch_file, .fire = fire_inner };
+{
+	.source = a_queue, .watch = watch_file, .fire = fire_inner,
+};
 
 FIXTURE_SETUP(queue_closed)
 {
@@ -333,26 +355,41 @@ static void *kevent_main(void *arg)
 	return NULL;
 }
 
+FIXTURE(teardown)
+{
+	struct duel d;
+};
+
+FIXTURE_SETUP(teardown)
+{
+	signal(SIGPIPE, SIG_IGN);
+}
+
+FIXTURE_TEARDOWN(teardown)
+{
+	duel_close(&self->d);
+	EXPECT_TRUE(all_freed());
+}
+
 /*
  * Those who come to wait while the queue is closed: kevent() ends with EBADF,
  * poll(2) with an event, an error, or POLLNVAL as the number is free already.
  */
-TEST(waiters_come_while_closed)
+TEST_F_TIMEOUT(teardown, waiters_come_while_closed, RACE_TIMEOUT)
 {
 	struct rounds r = { .least = 40 };
 	struct sleeper s[2];
 	struct closing c;
-	struct duel d;
 	int kq;
 
-	ASSERT_TRUE(duel_open(&d, do_close, &c));
+	ASSERT_TRUE(duel_open(&self->d, do_close, &c));
 	while (next_round(&r)) {
 		kq = kq_open();
 		ASSERT_EQ(0, kq_change(kq, 1, EVFILT_TIMER, EV_ADD, NOTE_USECONDS, 300, NULL));
 		s[0].kq = kq;
 		s[1].kq = kq;
 		c.fd = kq;
-		DUEL(&d, {
+		DUEL(&self->d, {
 			ASSERT_EQ(0, pthread_create(&s[0].thread, NULL, kevent_main, &s[0]));
 			ASSERT_EQ(0, pthread_create(&s[1].thread, NULL, poll_main, &s[1]));
 		});
@@ -365,28 +402,26 @@ TEST(waiters_come_while_closed)
 		ASSERT_TRUE(all_freed());
 	}
 	EXPECT_ROUNDS(&r);
-	duel_close(&d);
 }
 
 /*
  * The queue and what it watches are closed at once: the last reference to the
  * queue may be that of the closing of the descriptor.
  */
-TEST(queue_and_descriptor_closed)
+TEST_F_TIMEOUT(teardown, queue_and_descriptor_closed, RACE_TIMEOUT)
 {
 	struct rounds r = { .least = 100 };
 	struct closing c;
 	int fd[2], kq;
-	struct duel d;
 
-	ASSERT_TRUE(duel_open(&d, do_close, &c));
+	ASSERT_TRUE(duel_open(&self->d, do_close, &c));
 	while (next_round(&r)) {
 		kq = kq_open();
 		ASSERT_TRUE(open_unix(fd));
 		ASSERT_EQ(0, kq_set(kq, fd[0], EVFILT_READ, EV_ADD));
 		ASSERT_EQ(0, kq_set(kq, fd[0], EVFILT_WRITE, EV_ADD | EV_CLEAR));
 		c.fd = r.done % 2 ? fd[0] : kq;
-		DUEL(&d, close(r.done % 2 ? kq : fd[0]));
+		DUEL(&self->d, close(r.done % 2 ? kq : fd[0]));
 		ASSERT_EQ(0, c.err);
 		ASSERT_TRUE(at_end(fd[1]));
 		close(fd[1]);
@@ -394,23 +429,21 @@ TEST(queue_and_descriptor_closed)
 		ASSERT_TRUE(all_freed());
 	}
 	EXPECT_ROUNDS(&r);
-	duel_close(&d);
 }
 
 /* Deleting and closing at once: the registration goes once, and the file is free. */
-TEST(deleted_and_closed)
+TEST_F_TIMEOUT(teardown, deleted_and_closed, RACE_TIMEOUT)
 {
 	struct rounds r = { .least = 100 };
 	struct closing c;
 	int fd[2], kq = kq_open(), err;
-	struct duel d;
 
-	ASSERT_TRUE(duel_open(&d, do_close, &c));
+	ASSERT_TRUE(duel_open(&self->d, do_close, &c));
 	while (next_round(&r)) {
 		ASSERT_TRUE(open_unix(fd));
 		ASSERT_EQ(0, kq_set(kq, fd[0], EVFILT_WRITE, EV_ADD));
 		c.fd = fd[0];
-		DUEL(&d, err = kq_set(kq, fd[0], EVFILT_WRITE, EV_DELETE));
+		DUEL(&self->d, err = kq_set(kq, fd[0], EVFILT_WRITE, EV_DELETE));
 		ASSERT_TRUE(!err || err == EBADF || err == ENOENT);
 		ASSERT_TRUE(at_end(fd[1]));
 		close(fd[1]);
@@ -418,9 +451,7 @@ TEST(deleted_and_closed)
 		ASSERT_EQ(0, kq_counter("knotes"));
 	}
 	EXPECT_ROUNDS(&r);
-	duel_close(&d);
 	close(kq);
-	EXPECT_TRUE(all_freed());
 }
 
 /* A chain of queues, closed from both ends at once, with events running through. */
@@ -470,19 +501,18 @@ static void close_downwards(struct chain *c)
 }
 
 /* Each queue is closed once, who waits at the top gets EBADF, nothing is left. */
-TEST(chain_closed_from_both_ends)
+TEST_F_TIMEOUT(teardown, chain_closed_from_both_ends, RACE_TIMEOUT)
 {
 	struct rounds r = { .least = 40 };
 	struct chain c = { .fd = an_eventfd() };
 	struct sleeper top;
-	struct duel d;
 
-	ASSERT_TRUE(duel_open(&d, close_upwards, &c));
+	ASSERT_TRUE(duel_open(&self->d, close_upwards, &c));
 	while (next_round(&r)) {
 		ASSERT_TRUE(chain_open(&c));
 		top.kq = c.kq[DEPTH - 1];
 		ASSERT_EQ(0, pthread_create(&top.thread, NULL, kevent_main, &top));
-		DUEL(&d, close_downwards(&c));
+		DUEL(&self->d, close_downwards(&c));
 		ASSERT_EQ(0, pthread_join(top.thread, NULL));
 		ASSERT_EQ(-1, top.ret);
 		ASSERT_EQ(EBADF, top.revents);
@@ -490,7 +520,6 @@ TEST(chain_closed_from_both_ends)
 		ASSERT_TRUE(all_freed());
 	}
 	EXPECT_ROUNDS(&r);
-	duel_close(&d);
 }
 
 /* A process with a queue of everything, which is killed amid events. */
@@ -516,17 +545,15 @@ static void do_kill(void *arg)
 }
 
 /* Killed while we write to what it watches: the connection ends, nothing is left. */
-TEST(process_killed)
+TEST_F_TIMEOUT(teardown, process_killed, RACE_TIMEOUT)
 {
 	struct rounds r = { .least = 20 };
 	int fd[2], go[2], status;
-	struct duel d;
 	pid_t pid;
 
-	signal(SIGPIPE, SIG_IGN);
 	ASSERT_TRUE(open_pipe(go));
 	ASSERT_EQ(0, fcntl(go[0], F_SETFL, 0));
-	ASSERT_TRUE(duel_open(&d, do_kill, &pid));
+	ASSERT_TRUE(duel_open(&self->d, do_kill, &pid));
 	while (next_round(&r)) {
 		ASSERT_TRUE(open_unix(fd));
 		pid = fork();
@@ -536,7 +563,7 @@ TEST(process_killed)
 		}
 		close(fd[0]);
 		ASSERT_TRUE(hear(go[0]));
-		DUEL(&d, tell(fd[1]));
+		DUEL(&self->d, tell(fd[1]));
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		ASSERT_TRUE(WIFSIGNALED(status));
 		ASSERT_TRUE(socket_gone(fd[1]));
@@ -544,7 +571,6 @@ TEST(process_killed)
 		close(fd[1]);
 	}
 	EXPECT_ROUNDS(&r);
-	duel_close(&d);
 }
 
 TEST_HARNESS_MAIN

@@ -21,310 +21,437 @@ FIXTURE_VARIANT(nested)
 
 /* t0 => q1 -level-> q0 -level-> s */
 FIXTURE_VARIANT_ADD(nested, kevent_level_level)
-{ { .queues = 2, .link = { LEVEL, LEVEL },
-	.how = { KEVENT }, .at = { 1 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .how = { KEVENT }, .at = { 1 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0 => q1 -edge-> q0 -level-> s */
 FIXTURE_VARIANT_ADD(nested, kevent_edge_level)
-{ { .queues = 2, .link = { LEVEL, EDGE },
-	.how = { KEVENT }, .at = { 1 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, EDGE }, .how = { KEVENT }, .at = { 1 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0 => q1 -level-> q0 -edge-> s */
 FIXTURE_VARIANT_ADD(nested, kevent_level_edge)
-{ { .queues = 2, .link = { EDGE, LEVEL },
-	.how = { KEVENT }, .at = { 1 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 2, .link = { EDGE, LEVEL }, .how = { KEVENT }, .at = { 1 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0 => q1 -edge-> q0 -edge-> s */
 FIXTURE_VARIANT_ADD(nested, kevent_edge_edge)
-{ { .queues = 2, .link = { EDGE, EDGE },
-	.how = { KEVENT }, .at = { 1 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 2, .link = { EDGE, EDGE }, .how = { KEVENT }, .at = { 1 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0 p=> q1 -level-> q0 -level-> s */
 FIXTURE_VARIANT_ADD(nested, poll_level_level)
-{ { .queues = 2, .link = { LEVEL, LEVEL },
-	.how = { POLL }, .at = { 1 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .how = { POLL }, .at = { 1 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0 p=> q1 -edge-> q0 -level-> s */
 FIXTURE_VARIANT_ADD(nested, poll_edge_level)
-{ { .queues = 2, .link = { LEVEL, EDGE }, .how = { POLL }, .at = { 1 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, EDGE }, .how = { POLL }, .at = { 1 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0 p=> q1 -level-> q0 -edge-> s */
 FIXTURE_VARIANT_ADD(nested, poll_level_edge)
-{ { .queues = 2, .link = { EDGE, LEVEL }, .how = { POLL }, .at = { 1 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 2, .link = { EDGE, LEVEL }, .how = { POLL }, .at = { 1 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0 p=> q1 -edge-> q0 -edge-> s */
 FIXTURE_VARIANT_ADD(nested, poll_edge_edge)
-{ { .queues = 2, .link = { EDGE, EDGE }, .how = { POLL }, .at = { 1 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 2, .link = { EDGE, EDGE }, .how = { POLL }, .at = { 1 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0,t1 => q1 -level-> q0 -level-> s */
 FIXTURE_VARIANT_ADD(nested, two_kevent_level_level)
-{ { .queues = 2, .link = { LEVEL, LEVEL },
-	.how = { KEVENT, KEVENT }, .at = { 1, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .how = { KEVENT, KEVENT }, .at = { 1, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t0,t1 => q1 -edge-> q0 -level-> s */
 FIXTURE_VARIANT_ADD(nested, two_kevent_edge_level)
-{ { .queues = 2, .link = { LEVEL, EDGE },
-	.how = { KEVENT, KEVENT }, .at = { 1, 1 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, EDGE }, .how = { KEVENT, KEVENT }, .at = { 1, 1 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0,t1 => q1 -level-> q0 -edge-> s */
 FIXTURE_VARIANT_ADD(nested, two_kevent_level_edge)
-{ { .queues = 2, .link = { EDGE, LEVEL },
-	.how = { KEVENT, KEVENT }, .at = { 1, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { EDGE, LEVEL }, .how = { KEVENT, KEVENT }, .at = { 1, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t0,t1 => q1 -edge-> q0 -edge-> s */
 FIXTURE_VARIANT_ADD(nested, two_kevent_edge_edge)
-{ { .queues = 2, .link = { EDGE, EDGE },
-	.how = { KEVENT, KEVENT }, .at = { 1, 1 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 2, .link = { EDGE, EDGE }, .how = { KEVENT, KEVENT }, .at = { 1, 1 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0 => q1, t1 p=> q1 -level-> q0 -level-> s */
 FIXTURE_VARIANT_ADD(nested, kevent_poll_level_level)
-{ { .queues = 2, .link = { LEVEL, LEVEL },
-	.how = { KEVENT, POLL }, .at = { 1, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .how = { KEVENT, POLL }, .at = { 1, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t0 => q1, t1 p=> q1 -edge-> q0 -level-> s */
 FIXTURE_VARIANT_ADD(nested, kevent_poll_edge_level)
-{ { .queues = 2, .link = { LEVEL, EDGE },
-	.how = { KEVENT, POLL }, .at = { 1, 1 }, .least = 1, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, EDGE }, .how = { KEVENT, POLL }, .at = { 1, 1 },
+	       .least = 1, .most = 2 },
+};
 
 /* t0 => q1, t1 p=> q1 -level-> q0 -edge-> s */
 FIXTURE_VARIANT_ADD(nested, kevent_poll_level_edge)
-{ { .queues = 2, .link = { EDGE, LEVEL },
-	.how = { KEVENT, POLL }, .at = { 1, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { EDGE, LEVEL }, .how = { KEVENT, POLL }, .at = { 1, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t0 => q1, t1 p=> q1 -edge-> q0 -edge-> s */
 FIXTURE_VARIANT_ADD(nested, kevent_poll_edge_edge)
-{ { .queues = 2, .link = { EDGE, EDGE },
-	.how = { KEVENT, POLL }, .at = { 1, 1 }, .least = 1, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { EDGE, EDGE }, .how = { KEVENT, POLL }, .at = { 1, 1 },
+	       .least = 1, .most = 2 },
+};
 
 /* t1 => q1 -level-> q0 -level-> s, t0 => q0 */
 FIXTURE_VARIANT_ADD(nested, kevent_inside_kevent_outside_level_level)
-{ { .queues = 2, .link = { LEVEL, LEVEL },
-	.how = { KEVENT, KEVENT }, .at = { 0, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .how = { KEVENT, KEVENT }, .at = { 0, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t1 => q1 -edge-> q0 -level-> s, t0 => q0 */
 FIXTURE_VARIANT_ADD(nested, kevent_inside_kevent_outside_edge_level)
-{ { .queues = 2, .link = { LEVEL, EDGE },
-	.how = { KEVENT, KEVENT }, .at = { 0, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, EDGE }, .how = { KEVENT, KEVENT }, .at = { 0, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t1 => q1 -level-> q0 -edge-> s, t0 => q0 */
 FIXTURE_VARIANT_ADD(nested, kevent_inside_kevent_outside_level_edge)
-{ { .queues = 2, .link = { EDGE, LEVEL },
-	.how = { KEVENT, KEVENT }, .at = { 0, 1 }, .least = 1, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { EDGE, LEVEL }, .how = { KEVENT, KEVENT }, .at = { 0, 1 },
+	       .least = 1, .most = 2 },
+};
 
 /* t1 => q1 -edge-> q0 -edge-> s, t0 => q0 */
 FIXTURE_VARIANT_ADD(nested, kevent_inside_kevent_outside_edge_edge)
-{ { .queues = 2, .link = { EDGE, EDGE },
-	.how = { KEVENT, KEVENT }, .at = { 0, 1 }, .least = 1, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { EDGE, EDGE }, .how = { KEVENT, KEVENT }, .at = { 0, 1 },
+	       .least = 1, .most = 2 },
+};
 
 /* t1 => q1 -level-> q0 -level-> s, t0 p=> q0 */
 FIXTURE_VARIANT_ADD(nested, poll_inside_kevent_outside_level_level)
-{ { .queues = 2, .link = { LEVEL, LEVEL },
-	.how = { POLL, KEVENT }, .at = { 0, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .how = { POLL, KEVENT }, .at = { 0, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t1 => q1 -edge-> q0 -level-> s, t0 p=> q0 */
 FIXTURE_VARIANT_ADD(nested, poll_inside_kevent_outside_edge_level)
-{ { .queues = 2, .link = { LEVEL, EDGE },
-	.how = { POLL, KEVENT }, .at = { 0, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, EDGE }, .how = { POLL, KEVENT }, .at = { 0, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t1 => q1 -level-> q0 -edge-> s, t0 p=> q0 */
 FIXTURE_VARIANT_ADD(nested, poll_inside_kevent_outside_level_edge)
-{ { .queues = 2, .link = { EDGE, LEVEL },
-	.how = { POLL, KEVENT }, .at = { 0, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { EDGE, LEVEL }, .how = { POLL, KEVENT }, .at = { 0, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t1 => q1 -edge-> q0 -edge-> s, t0 p=> q0 */
 FIXTURE_VARIANT_ADD(nested, poll_inside_kevent_outside_edge_edge)
-{ { .queues = 2, .link = { EDGE, EDGE },
-	.how = { POLL, KEVENT }, .at = { 0, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { EDGE, EDGE }, .how = { POLL, KEVENT }, .at = { 0, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t1 p=> q1 -level-> q0 -level-> s, t0 => q0 */
 FIXTURE_VARIANT_ADD(nested, kevent_inside_poll_outside_level_level)
-{ { .queues = 2, .link = { LEVEL, LEVEL },
-	.how = { KEVENT, POLL }, .at = { 0, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .how = { KEVENT, POLL }, .at = { 0, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t1 p=> q1 -edge-> q0 -level-> s, t0 => q0 */
 FIXTURE_VARIANT_ADD(nested, kevent_inside_poll_outside_edge_level)
-{ { .queues = 2, .link = { LEVEL, EDGE },
-	.how = { KEVENT, POLL }, .at = { 0, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, EDGE }, .how = { KEVENT, POLL }, .at = { 0, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t1 p=> q1 -level-> q0 -edge-> s, t0 => q0 */
 FIXTURE_VARIANT_ADD(nested, kevent_inside_poll_outside_level_edge)
-{ { .queues = 2, .link = { EDGE, LEVEL },
-	.how = { KEVENT, POLL }, .at = { 0, 1 }, .least = 1, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { EDGE, LEVEL }, .how = { KEVENT, POLL }, .at = { 0, 1 },
+	       .least = 1, .most = 2 },
+};
 
 /* t1 p=> q1 -edge-> q0 -edge-> s, t0 => q0 */
 FIXTURE_VARIANT_ADD(nested, kevent_inside_poll_outside_edge_edge)
-{ { .queues = 2, .link = { EDGE, EDGE },
-	.how = { KEVENT, POLL }, .at = { 0, 1 }, .least = 1, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { EDGE, EDGE }, .how = { KEVENT, POLL }, .at = { 0, 1 },
+	       .least = 1, .most = 2 },
+};
 
 /* t1 p=> q1 -level-> q0 -level-> s, t0 p=> q0 */
 FIXTURE_VARIANT_ADD(nested, poll_inside_poll_outside_level_level)
-{ { .queues = 2, .link = { LEVEL, LEVEL },
-	.how = { POLL, POLL }, .at = { 0, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .how = { POLL, POLL }, .at = { 0, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t1 p=> q1 -edge-> q0 -level-> s, t0 p=> q0 */
 FIXTURE_VARIANT_ADD(nested, poll_inside_poll_outside_edge_level)
-{ { .queues = 2, .link = { LEVEL, EDGE },
-	.how = { POLL, POLL }, .at = { 0, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, EDGE }, .how = { POLL, POLL }, .at = { 0, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t1 p=> q1 -level-> q0 -edge-> s, t0 p=> q0 */
 FIXTURE_VARIANT_ADD(nested, poll_inside_poll_outside_level_edge)
-{ { .queues = 2, .link = { EDGE, LEVEL },
-	.how = { POLL, POLL }, .at = { 0, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { EDGE, LEVEL }, .how = { POLL, POLL }, .at = { 0, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t1 p=> q1 -edge-> q0 -edge-> s, t0 p=> q0 */
 FIXTURE_VARIANT_ADD(nested, poll_inside_poll_outside_edge_edge)
-{ { .queues = 2, .link = { EDGE, EDGE },
-	.how = { POLL, POLL }, .at = { 0, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { EDGE, EDGE }, .how = { POLL, POLL }, .at = { 0, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t0 => q1 -level-> q0,q0' -level-> s,s' */
 FIXTURE_VARIANT_ADD(nested, fan_kevent_level)
-{ { .queues = 2, .link = { LEVEL, LEVEL }, .fan = true,
-	.how = { KEVENT }, .at = { 1 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .fan = true, .how = { KEVENT },
+	       .at = { 1 }, .least = 1, .most = 1 },
+};
 
 /* t0 => q1 -edge-> q0,q0' -level-> s,s' */
 FIXTURE_VARIANT_ADD(nested, fan_kevent_edge)
-{ { .queues = 2, .link = { LEVEL, EDGE }, .fan = true,
-	.how = { KEVENT }, .at = { 1 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, EDGE }, .fan = true, .how = { KEVENT },
+	       .at = { 1 }, .least = 1, .most = 1 },
+};
 
 /* t0 p=> q1 -level-> q0,q0' -level-> s,s' */
 FIXTURE_VARIANT_ADD(nested, fan_poll_level)
-{ { .queues = 2, .link = { LEVEL, LEVEL }, .fan = true,
-	.how = { POLL }, .at = { 1 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .fan = true, .how = { POLL }, .at = { 1 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0 p=> q1 -edge-> q0,q0' -level-> s,s' */
 FIXTURE_VARIANT_ADD(nested, fan_poll_edge)
-{ { .queues = 2, .link = { LEVEL, EDGE }, .fan = true,
-	.how = { POLL }, .at = { 1 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, EDGE }, .fan = true, .how = { POLL }, .at = { 1 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0,t1 => q1 -level-> q0,q0' -level-> s,s' */
 FIXTURE_VARIANT_ADD(nested, fan_two_kevent_level)
-{ { .queues = 2, .link = { LEVEL, LEVEL }, .fan = true,
-	.how = { KEVENT, KEVENT }, .at = { 1, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .fan = true, .how = { KEVENT, KEVENT },
+	       .at = { 1, 1 }, .least = 2, .most = 2 },
+};
 
 /* t0,t1 => q1 -edge-> q0,q0' -level-> s,s' */
 FIXTURE_VARIANT_ADD(nested, fan_two_kevent_edge)
-{ { .queues = 2, .link = { LEVEL, EDGE }, .fan = true,
-	.how = { KEVENT, KEVENT }, .at = { 1, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, EDGE }, .fan = true, .how = { KEVENT, KEVENT },
+	       .at = { 1, 1 }, .least = 2, .most = 2 },
+};
 
 /* t0 => q1, t1 p=> q1 -level-> q0,q0' -level-> s,s' */
 FIXTURE_VARIANT_ADD(nested, fan_kevent_poll_level)
-{ { .queues = 2, .link = { LEVEL, LEVEL }, .fan = true,
-	.how = { KEVENT, POLL }, .at = { 1, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .fan = true, .how = { KEVENT, POLL },
+	       .at = { 1, 1 }, .least = 2, .most = 2 },
+};
 
 /* t0 => q1, t1 p=> q1 -edge-> q0,q0' -level-> s,s' */
 FIXTURE_VARIANT_ADD(nested, fan_kevent_poll_edge)
-{ { .queues = 2, .link = { LEVEL, EDGE }, .fan = true,
-	.how = { KEVENT, POLL }, .at = { 1, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, EDGE }, .fan = true, .how = { KEVENT, POLL },
+	       .at = { 1, 1 }, .least = 2, .most = 2 },
+};
 
 /* t0,t1 p=> q1 -level-> q0,q0' -level-> s,s' */
 FIXTURE_VARIANT_ADD(nested, fan_two_poll_level)
-{ { .queues = 2, .link = { LEVEL, LEVEL }, .fan = true,
-	.how = { POLL, POLL }, .at = { 1, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .fan = true, .how = { POLL, POLL },
+	       .at = { 1, 1 }, .least = 2, .most = 2 },
+};
 
 /* t0,t1 p=> q1 -edge-> q0,q0' -level-> s,s' */
 FIXTURE_VARIANT_ADD(nested, fan_two_poll_edge)
-{ { .queues = 2, .link = { LEVEL, EDGE }, .fan = true,
-	.how = { POLL, POLL }, .at = { 1, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, EDGE }, .fan = true, .how = { POLL, POLL },
+	       .at = { 1, 1 }, .least = 2, .most = 2 },
+};
 
 /* t0 => q2 -level-> q1 -level-> q0 -level-> s */
 FIXTURE_VARIANT_ADD(nested, deep_kevent_level_level_level)
-{ { .queues = 3, .link = { LEVEL, LEVEL, LEVEL },
-	.how = { KEVENT }, .at = { 2 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 3, .link = { LEVEL, LEVEL, LEVEL }, .how = { KEVENT }, .at = { 2 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0 => q2 -level-> q1 -edge-> q0 -level-> s */
 FIXTURE_VARIANT_ADD(nested, deep_kevent_level_edge_level)
-{ { .queues = 3, .link = { LEVEL, EDGE, LEVEL },
-	.how = { KEVENT }, .at = { 2 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 3, .link = { LEVEL, EDGE, LEVEL }, .how = { KEVENT }, .at = { 2 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0 => q2 -edge-> q1 -level-> q0 -edge-> s */
 FIXTURE_VARIANT_ADD(nested, deep_kevent_edge_level_edge)
-{ { .queues = 3, .link = { EDGE, LEVEL, EDGE },
-	.how = { KEVENT }, .at = { 2 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 3, .link = { EDGE, LEVEL, EDGE }, .how = { KEVENT }, .at = { 2 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0 => q2 -edge-> q1 -edge-> q0 -edge-> s */
 FIXTURE_VARIANT_ADD(nested, deep_kevent_edge_edge_edge)
-{ { .queues = 3, .link = { EDGE, EDGE, EDGE },
-	.how = { KEVENT }, .at = { 2 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 3, .link = { EDGE, EDGE, EDGE }, .how = { KEVENT }, .at = { 2 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0,t1 => q2 -level-> q1 -level-> q0 -level-> s */
 FIXTURE_VARIANT_ADD(nested, deep_two_kevent_level_level_level)
-{ { .queues = 3, .link = { LEVEL, LEVEL, LEVEL },
-	.how = { KEVENT, KEVENT }, .at = { 2, 2 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 3, .link = { LEVEL, LEVEL, LEVEL }, .how = { KEVENT, KEVENT },
+	       .at = { 2, 2 }, .least = 2, .most = 2 },
+};
 
 /* t0,t1 => q2 -level-> q1 -edge-> q0 -level-> s */
 FIXTURE_VARIANT_ADD(nested, deep_two_kevent_level_edge_level)
-{ { .queues = 3, .link = { LEVEL, EDGE, LEVEL },
-	.how = { KEVENT, KEVENT }, .at = { 2, 2 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 3, .link = { LEVEL, EDGE, LEVEL }, .how = { KEVENT, KEVENT },
+	       .at = { 2, 2 }, .least = 2, .most = 2 },
+};
 
 /* t0,t1 => q2 -edge-> q1 -level-> q0 -edge-> s */
 FIXTURE_VARIANT_ADD(nested, deep_two_kevent_edge_level_edge)
-{ { .queues = 3, .link = { EDGE, LEVEL, EDGE },
-	.how = { KEVENT, KEVENT }, .at = { 2, 2 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 3, .link = { EDGE, LEVEL, EDGE }, .how = { KEVENT, KEVENT },
+	       .at = { 2, 2 }, .least = 1, .most = 1 },
+};
 
 /* t0,t1 => q2 -edge-> q1 -edge-> q0 -edge-> s */
 FIXTURE_VARIANT_ADD(nested, deep_two_kevent_edge_edge_edge)
-{ { .queues = 3, .link = { EDGE, EDGE, EDGE },
-	.how = { KEVENT, KEVENT }, .at = { 2, 2 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 3, .link = { EDGE, EDGE, EDGE }, .how = { KEVENT, KEVENT },
+	       .at = { 2, 2 }, .least = 1, .most = 1 },
+};
 
 /* t0 p=> q2 -level-> q1 -level-> q0 -level-> s */
 FIXTURE_VARIANT_ADD(nested, deep_poll_level_level_level)
-{ { .queues = 3, .link = { LEVEL, LEVEL, LEVEL },
-	.how = { POLL }, .at = { 2 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 3, .link = { LEVEL, LEVEL, LEVEL }, .how = { POLL }, .at = { 2 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0 p=> q2 -level-> q1 -edge-> q0 -level-> s */
 FIXTURE_VARIANT_ADD(nested, deep_poll_level_edge_level)
-{ { .queues = 3, .link = { LEVEL, EDGE, LEVEL },
-	.how = { POLL }, .at = { 2 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 3, .link = { LEVEL, EDGE, LEVEL }, .how = { POLL }, .at = { 2 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0 p=> q2 -edge-> q1 -level-> q0 -edge-> s */
 FIXTURE_VARIANT_ADD(nested, deep_poll_edge_level_edge)
-{ { .queues = 3, .link = { EDGE, LEVEL, EDGE },
-	.how = { POLL }, .at = { 2 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 3, .link = { EDGE, LEVEL, EDGE }, .how = { POLL }, .at = { 2 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0 p=> q2 -edge-> q1 -edge-> q0 -edge-> s */
 FIXTURE_VARIANT_ADD(nested, deep_poll_edge_edge_edge)
-{ { .queues = 3, .link = { EDGE, EDGE, EDGE },
-	.how = { POLL }, .at = { 2 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 3, .link = { EDGE, EDGE, EDGE }, .how = { POLL }, .at = { 2 },
+	       .least = 1, .most = 1 },
+};
 
 /* t0,t1 e=> q1 -level-> q0 -level-> s, epoll at the level */
 FIXTURE_VARIANT_ADD(nested, two_epoll_outside_level)
-{ { .queues = 2, .link = { LEVEL, LEVEL },
-	.how = { EPOLL, EPOLL }, .at = { 1, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .how = { EPOLL, EPOLL }, .at = { 1, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t0,t1 e=> q1 -edge-> q0 -level-> s, epoll at the level */
 FIXTURE_VARIANT_ADD(nested, two_epoll_outside_edge)
-{ { .queues = 2, .link = { LEVEL, EDGE },
-	.how = { EPOLL, EPOLL }, .at = { 1, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, EDGE }, .how = { EPOLL, EPOLL }, .at = { 1, 1 },
+	       .least = 2, .most = 2 },
+};
 
 /* t0,t1 e=> q1 -level-> q0 -level-> s, epoll at the edge */
 FIXTURE_VARIANT_ADD(nested, two_epoll_edge_outside_level)
-{ { .queues = 2, .link = { LEVEL, LEVEL },
-	.how = { EPOLL_EDGE, EPOLL_EDGE }, .at = { 1, 1 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .how = { EPOLL_EDGE, EPOLL_EDGE },
+	       .at = { 1, 1 }, .least = 1, .most = 1 },
+};
 
 /* t0,t1 e=> q1 -edge-> q0 -level-> s, epoll at the edge */
 FIXTURE_VARIANT_ADD(nested, two_epoll_edge_outside_edge)
-{ { .queues = 2, .link = { LEVEL, EDGE },
-	.how = { EPOLL_EDGE, EPOLL_EDGE }, .at = { 1, 1 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, EDGE }, .how = { EPOLL_EDGE, EPOLL_EDGE },
+	       .at = { 1, 1 }, .least = 1, .most = 1 },
+};
 
 /* t0,t1 => q0 -level-> epoll -level-> s */
 FIXTURE_VARIANT_ADD(nested, two_kevent_epoll_inside_1_level)
-{ { .queues = 1, .link = { LEVEL }, .inner_epoll = true,
-	.how = { KEVENT, KEVENT }, .at = { 0, 0 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 1, .link = { LEVEL }, .inner_epoll = true, .how = { KEVENT, KEVENT },
+	       .at = { 0, 0 }, .least = 2, .most = 2 },
+};
 
 /* t0,t1 => q0 -edge-> epoll -level-> s */
 FIXTURE_VARIANT_ADD(nested, two_kevent_epoll_inside_1_edge)
-{ { .queues = 1, .link = { EDGE }, .inner_epoll = true,
-	.how = { KEVENT, KEVENT }, .at = { 0, 0 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 1, .link = { EDGE }, .inner_epoll = true, .how = { KEVENT, KEVENT },
+	       .at = { 0, 0 }, .least = 1, .most = 1 },
+};
 
 /* t0,t1 => q1 -level-> q0 -level-> epoll -level-> s */
 FIXTURE_VARIANT_ADD(nested, two_kevent_epoll_inside_2_level)
-{ { .queues = 2, .link = { LEVEL, LEVEL }, .inner_epoll = true,
-	.how = { KEVENT, KEVENT }, .at = { 1, 1 }, .least = 2, .most = 2 } };
+{
+	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .inner_epoll = true, .how = { KEVENT, KEVENT },
+	       .at = { 1, 1 }, .least = 2, .most = 2 },
+};
 
 /* t0,t1 => q1 -edge-> q0 -edge-> epoll -level-> s */
 FIXTURE_VARIANT_ADD(nested, two_kevent_epoll_inside_2_edge)
-{ { .queues = 2, .link = { EDGE, EDGE }, .inner_epoll = true,
-	.how = { KEVENT, KEVENT }, .at = { 1, 1 }, .least = 1, .most = 1 } };
+{
+	.t = { .queues = 2, .link = { EDGE, EDGE }, .inner_epoll = true, .how = { KEVENT, KEVENT },
+	       .at = { 1, 1 }, .least = 1, .most = 1 },
+};
 
 FIXTURE_SETUP(nested)
 {
@@ -384,11 +511,15 @@ FIXTURE_VARIANT(chain)
 
 /* q1 -?-> q0 -?-> s */
 FIXTURE_VARIANT_ADD(chain, two)
-{ .queues = 2 };
+{
+	.queues = 2,
+};
 
 /* q2 -?-> q1 -?-> q0 -?-> s */
 FIXTURE_VARIANT_ADD(chain, three)
-{ .queues = 3 };
+{
+	.queues = 3,
+};
 
 FIXTURE_SETUP(chain)
 {
