@@ -428,29 +428,29 @@ FIXTURE_VARIANT_ADD(nested, two_epoll_edge_outside_edge)
 /* t0,t1 => q0 -level-> epoll -level-> s */
 FIXTURE_VARIANT_ADD(nested, two_kevent_epoll_inside_1_level)
 {
-	.t = { .queues = 1, .link = { LEVEL }, .inner_epoll = true, .how = { KEVENT, KEVENT },
-	       .at = { 0, 0 }, .least = 2, .most = 2 },
+	.t = { .queues = 1, .link = { LEVEL }, .inner_epoll = true,
+	       .how = { KEVENT, KEVENT }, .at = { 0, 0 }, .least = 2, .most = 2 },
 };
 
 /* t0,t1 => q0 -edge-> epoll -level-> s */
 FIXTURE_VARIANT_ADD(nested, two_kevent_epoll_inside_1_edge)
 {
-	.t = { .queues = 1, .link = { EDGE }, .inner_epoll = true, .how = { KEVENT, KEVENT },
-	       .at = { 0, 0 }, .least = 1, .most = 1 },
+	.t = { .queues = 1, .link = { EDGE }, .inner_epoll = true,
+	       .how = { KEVENT, KEVENT }, .at = { 0, 0 }, .least = 1, .most = 1 },
 };
 
 /* t0,t1 => q1 -level-> q0 -level-> epoll -level-> s */
 FIXTURE_VARIANT_ADD(nested, two_kevent_epoll_inside_2_level)
 {
-	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .inner_epoll = true, .how = { KEVENT, KEVENT },
-	       .at = { 1, 1 }, .least = 2, .most = 2 },
+	.t = { .queues = 2, .link = { LEVEL, LEVEL }, .inner_epoll = true,
+	       .how = { KEVENT, KEVENT }, .at = { 1, 1 }, .least = 2, .most = 2 },
 };
 
 /* t0,t1 => q1 -edge-> q0 -edge-> epoll -level-> s */
 FIXTURE_VARIANT_ADD(nested, two_kevent_epoll_inside_2_edge)
 {
-	.t = { .queues = 2, .link = { EDGE, EDGE }, .inner_epoll = true, .how = { KEVENT, KEVENT },
-	       .at = { 1, 1 }, .least = 1, .most = 1 },
+	.t = { .queues = 2, .link = { EDGE, EDGE }, .inner_epoll = true,
+	       .how = { KEVENT, KEVENT }, .at = { 1, 1 }, .least = 1, .most = 1 },
 };
 
 FIXTURE_SETUP(nested)
