@@ -121,89 +121,87 @@ TEST_F_TIMEOUT(nest_race, too_deep, RACE_TIMEOUT)
 }
 
 /*
- * A walk goes through all that is connected. So let many queues watch one,
- * and be closed and made again while links to and from that one come and go.
+ * A walk goes through all that is connected. Let many queues watch one, so that
+ * the walk takes long, and close one of them meanwhile.
  */
-#define PARENTS	32
-
-static int parent(int child)
-{
-	int kq = kq_open();
-
-	if (nest(kq, child)) {
-		close(kq);
-		return -1;
-	}
-	return kq;
-}
+#define PARENTS	64
 
 struct crowd {
 	int child;
-	int kq[PARENTS];
-	bool over;
-	long rounds;
-	bool failed;
+	int below;
+	int above;
+	int parent[PARENTS];
+	int victim;		/* which of them is closed */
 };
 
-static void *come_and_go(void *arg)
+static bool parent_open(struct crowd *c, int i)
+{
+	c->parent[i] = kq_open();
+	return !nest(c->parent[i], c->child);
+}
+
+static void parent_close(void *arg)
 {
 	struct crowd *c = arg;
-	int i;
 
-	while (!__atomic_load_n(&c->over, __ATOMIC_ACQUIRE)) {
-		for (i = 0; i < PARENTS; i++) {
-			close(c->kq[i]);
-			c->kq[i] = parent(c->child);
-			if (c->kq[i] < 0)
-				c->failed = true;
-		}
-		__atomic_fetch_add(&c->rounds, 1, __ATOMIC_RELEASE);
-	}
-	return NULL;
+	close(c->parent[c->victim]);
+}
+
+/* Walks up through the crowd; that its depth allows what comes is known. */
+static bool walk_up(struct crowd *c)
+{
+	return !nest(c->child, c->below) && nest(c->below, c->above) == ELOOP &&
+	       !part(c->child, c->below);
 }
 
 FIXTURE(nest_walk)
 {
-	int unused;
+	struct crowd c;
+	struct duel d;
 };
 
 FIXTURE_SETUP(nest_walk)
 {
+	struct crowd *c = &self->c;
+	int i;
+
+	c->child = kq_open();
+	c->below = kq_open();
+	for (i = 0; i < PARENTS; i++)
+		ASSERT_TRUE(parent_open(c, i));
+	c->above = kq_open();
+	ASSERT_EQ(0, nest(c->above, c->child));
+	ASSERT_TRUE(duel_open(&self->d, parent_close, c));
 }
 
 FIXTURE_TEARDOWN(nest_walk)
 {
+	struct crowd *c = &self->c;
+	int i;
+
+	duel_close(&self->d);
+	for (i = 0; i < PARENTS; i++)
+		close(c->parent[i]);
+	close(c->child);
+	close(c->below);
+	close(c->above);
 	EXPECT_TRUE(all_freed());
 }
 
-/* Walks down to the crowd's child and up through the crowd find what they should. */
+/* A queue is closed while others walk through it: they find what they should. */
 TEST_F_TIMEOUT(nest_walk, while_closed, RACE_TIMEOUT)
 {
-	int below = kq_open(), above = kq_open(), i;
-	struct crowd c = { .child = kq_open() };
 	struct rounds r = { .least = 100 };
-	pthread_t thread;
+	struct crowd *c = &self->c;
+	bool ok = false;
 
-	for (i = 0; i < PARENTS; i++)
-		c.kq[i] = parent(c.child);
-	ASSERT_EQ(0, pthread_create(&thread, NULL, come_and_go, &c));
-	while (next_round(&r) || c.rounds < 2) {
-		ASSERT_EQ(0, nest(c.child, below));
-		ASSERT_EQ(ELOOP, nest(below, c.child));
-		ASSERT_EQ(0, nest(above, c.child));
-		ASSERT_EQ(ELOOP, nest(below, above));
-		ASSERT_EQ(0, part(above, c.child));
-		ASSERT_EQ(0, part(c.child, below));
+	while (next_round(&r)) {
+		c->victim = r.done % PARENTS;
+		DUEL(&self->d, ok = walk_up(c));
+		ASSERT_TRUE(ok);
+		ASSERT_TRUE(parent_open(c, c->victim));
 	}
 	EXPECT_ROUNDS(&r);
-	__atomic_store_n(&c.over, true, __ATOMIC_RELEASE);
-	ASSERT_EQ(0, pthread_join(thread, NULL));
-	EXPECT_FALSE(c.failed);
-	for (i = 0; i < PARENTS; i++)
-		close(c.kq[i]);
-	close(c.child);
-	close(below);
-	close(above);
 }
 
 TEST_HARNESS_MAIN

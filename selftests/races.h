@@ -8,8 +8,9 @@
  *   the file is already dead when polled	teardown.c
  *   a reference dropped under the object's
  *     own lock, or the object freed too soon	teardown.c
- *   closing against delivery			teardown.c, scan_race.c
- *   scanning against deletion			scan_race.c
+ *   closing against delivery			teardown.c, scan_race.c,
+ *						stopped_scan.c
+ *   scanning against deletion			scan_race.c, stopped_scan.c
  *   a queue closed against activation		teardown.c
  *   chains closed from both ends		teardown.c, nested_cycle.c
  *   a number's next file inherits		scan_race.c, close_race.c

@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A scan that stands still in the middle of storing its events, since their
+ * memory is served by userfaultfd: what others do meanwhile to what it has in
+ * its hands. So races that are a matter of luck elsewhere are certain here.
+ *
+ * Two events are collected. The first has been stored and the second has not
+ * when the scan stops; nothing that delivery brings about has been done.
+ */
+#include <linux/userfaultfd.h>
+#include <sys/eventfd.h>
+
+#include "peers.h"
+
+#define PAGE	4096
+
+struct stopped {
+	int uffd;
+	char *area;		/* two pages; the second is missing */
+	struct kevent *ev;	/* two records, one in each */
+	pthread_t thread;
+	int kq;
+	int ret;
+	int err;
+};
+
+static void *collect_two(void *arg)
+{
+	struct stopped *s = arg;
+
+	s->ret = kq_collect(s->kq, s->ev, 2);
+	s->err = s->ret < 0 ? errno : 0;
+	return NULL;
+}
+
+/* Why there is no such memory; NULL: there is. */
+static const char *stopped_open(struct stopped *s)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range.len = PAGE, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	s->uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (s->uffd < 0)
+		return "needs userfaultfd, and the right to use it for the kernel's faults";
+	s->area = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
+	if (s->area == MAP_FAILED || ioctl(s->uffd, UFFDIO_API, &api))
+		return "userfaultfd does not work";
+	s->area[0] = 1;
+	reg.range.start = (uintptr_t)s->area + PAGE;
+	if (ioctl(s->uffd, UFFDIO_REGISTER, &reg))
+		return "userfaultfd does not work";
+	s->ev = (struct kevent *)(s->area + PAGE) - 1;
+	return NULL;
+}
+
+/* Collect two events, and return when that has stopped. */
+static bool stop_scan(struct stopped *s, int kq)
+{
+	struct uffd_msg msg;
+
+	s->kq = kq;
+	return !pthread_create(&s->thread, NULL, collect_two, s) &&
+	       wait_poll(s->uffd, POLLIN) &&
+	       read(s->uffd, &msg, sizeof(msg)) == sizeof(msg) &&
+	       msg.event == UFFD_EVENT_PAGEFAULT &&
+	       msg.arg.pagefault.address == (uintptr_t)s->area + PAGE;
+}
+
+/* Let it go on, and wait for its end. */
+static bool resume_scan(struct stopped *s)
+{
+	struct uffdio_zeropage zero = {
+		.range = { .start = (uintptr_t)s->area + PAGE, .len = PAGE },
+	};
+
+	return !ioctl(s->uffd, UFFDIO_ZEROPAGE, &zero) && !pthread_join(s->thread, NULL);
+}
+
+/* What another thread does meanwhile. It must wait for the scan. */
+struct meanwhile {
+	pthread_t thread;
+	int (*act)(struct meanwhile *m);
+	int tid;
+	int done;
+	int ret;
+	int kq;
+	int fd;
+	int other;
+};
+
+static void *meanwhile_main(void *arg)
+{
+	struct meanwhile *m = arg;
+
+	__atomic_store_n(&m->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
+	m->ret = m->act(m);
+	__atomic_store_n(&m->done, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Start it and return when it hangs in the system call @nr. */
+static bool meanwhile_hangs(struct meanwhile *m, long nr)
+{
+	return !pthread_create(&m->thread, NULL, meanwhile_main, m) &&
+	       WAIT_FOR(__atomic_load_n(&m->tid, __ATOMIC_ACQUIRE)) &&
+	       wait_asleep_in(m->tid, nr) &&
+	       !__atomic_load_n(&m->done, __ATOMIC_ACQUIRE);
+}
+
+static bool meanwhile_ends(struct meanwhile *m)
+{
+	return WAIT_FOR(__atomic_load_n(&m->done, __ATOMIC_ACQUIRE)) &&
+	       !pthread_join(m->thread, NULL) && !m->ret;
+}
+
+static int act_close(struct meanwhile *m)
+{
+	return close(m->fd);
+}
+
+static int act_close_queue(struct meanwhile *m)
+{
+	return close(m->kq);
+}
+
+static int act_delete(struct meanwhile *m)
+{
+	return kq_set(m->kq, m->fd, EVFILT_READ, EV_DELETE);
+}
+
+static int act_dup2(struct meanwhile *m)
+{
+	return dup2(m->other, m->fd) != m->fd;
+}
+
+/* Two pipes with a byte in each are watched. */
+FIXTURE(stopped)
+{
+	struct stopped s;
+	const char *missing;
+	int kq;
+	int a[2];
+	int b[2];
+};
+
+FIXTURE_VARIANT(stopped)
+{
+	int flags;
+	int left;		/* knotes, after both have been delivered */
+	int again;		/* events in the next call */
+};
+
+FIXTURE_VARIANT_ADD(stopped, level)
+{
+	.flags = 0, .left = 2, .again = 2,
+};
+
+FIXTURE_VARIANT_ADD(stopped, edge)
+{
+	.flags = EV_CLEAR, .left = 2, .again = 0,
+};
+
+FIXTURE_VARIANT_ADD(stopped, oneshot)
+{
+	.flags = EV_ONESHOT, .left = 0, .again = 0,
+};
+
+FIXTURE_VARIANT_ADD(stopped, dispatch)
+{
+	.flags = EV_DISPATCH, .left = 2, .again = 0,
+};
+
+FIXTURE_SETUP(stopped)
+{
+	signal(SIGPIPE, SIG_IGN);
+	self->missing = stopped_open(&self->s);
+	self->kq = kq_open();
+	ASSERT_LE(0, self->kq);
+	ASSERT_EQ(0, pipe2(self->a, O_CLOEXEC | O_NONBLOCK));
+	ASSERT_EQ(0, pipe2(self->b, O_CLOEXEC | O_NONBLOCK));
+	ASSERT_TRUE(tell(self->a[1]));
+	ASSERT_TRUE(tell(self->b[1]));
+	ASSERT_EQ(0, kq_change(self->kq, self->a[0], EVFILT_READ, EV_ADD | variant->flags,
+			       0, 0, UD(1)));
+	ASSERT_EQ(0, kq_change(self->kq, self->b[0], EVFILT_READ, EV_ADD | variant->flags,
+			       0, 0, UD(2)));
+}
+
+FIXTURE_TEARDOWN(stopped)
+{
+	close(self->kq);
+	EXPECT_TRUE(all_freed());
+}
+
+/* The call that was stopped has delivered both. */
+#define EXPECT_BOTH(s) do {						\
+	const struct stopped *s_ = (s);					\
+									\
+	ASSERT_EQ(2, s_->ret);						\
+	EXPECT_EQ(UD(1), s_->ev[0].udata);				\
+	EXPECT_EQ(UD(2), s_->ev[1].udata);				\
+	EXPECT_EQ(1, s_->ev[0].data);					\
+	EXPECT_EQ(1, s_->ev[1].data);					\
+} while (0)
+
+/* Nothing happens: both are delivered, once or again, as their flags say. */
+TEST_F(stopped, undisturbed)
+{
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_TRUE(resume_scan(&self->s));
+	EXPECT_BOTH(&self->s);
+	EXPECT_EQ(variant->left, fdinfo_knotes(self->kq));
+	EXPECT_EQ(variant->again, kq_count(self->kq));
+}
+
+/* The source fires: it does not wait, and its edge is not lost. */
+TEST_F(stopped, source_fires)
+{
+	struct kevent ev[2];
+	int n = variant->flags == EV_CLEAR ? 1 : variant->again;
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_TRUE(tell(self->a[1]));
+	ASSERT_TRUE(resume_scan(&self->s));
+	EXPECT_BOTH(&self->s);
+	ASSERT_EQ(n, kq_collect(self->kq, ev, 2));
+	if (n)
+		EXPECT_EQ(2, ev[0].udata == UD(1) ? ev[0].data : ev[1].data);
+}
+
+/* A descriptor of the batch is closed: that ends with the scan, and so does the file. */
+TEST_F(stopped, descriptor_closed)
+{
+	struct meanwhile m = { .act = act_close, .fd = self->b[0] };
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_TRUE(meanwhile_hangs(&m, SYS_close));
+	ASSERT_TRUE(resume_scan(&self->s));
+	ASSERT_TRUE(meanwhile_ends(&m));
+	EXPECT_BOTH(&self->s);
+	EXPECT_EQ(variant->left ? 1 : 0, fdinfo_knotes(self->kq));
+	EXPECT_EQ(variant->again ? 1 : 0, kq_count(self->kq));
+	EXPECT_FALSE(tell(self->b[1]));
+	EXPECT_EQ(EPIPE, errno);
+}
+
+/* The same, and the number is used for another file, which does not inherit. */
+TEST_F(stopped, number_reused)
+{
+	struct meanwhile m = { .act = act_dup2, .fd = self->b[0] };
+	struct kevent ev[2];
+	int other[2], i, n;
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_EQ(0, pipe2(other, O_CLOEXEC | O_NONBLOCK));
+	m.other = other[0];
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_TRUE(meanwhile_hangs(&m, SYS_dup2));
+	ASSERT_TRUE(resume_scan(&self->s));
+	ASSERT_TRUE(meanwhile_ends(&m));
+	EXPECT_BOTH(&self->s);
+	ASSERT_TRUE(tell(other[1]));
+	EXPECT_EQ(variant->again ? 1 : 0, kq_count(self->kq));
+	ASSERT_EQ(0, kq_change(self->kq, self->b[0], EVFILT_READ, EV_ADD, 0, 0, UD(3)));
+	EXPECT_EQ(variant->left ? 2 : 1, fdinfo_knotes(self->kq));
+	n = kq_collect(self->kq, ev, 2);
+	ASSERT_LE(1, n);
+	for (i = 0; i < n; i++)
+		EXPECT_NE(UD(2), ev[i].udata);
+}
+
+static int act_register(struct meanwhile *m)
+{
+	return kq_change(m->kq, m->fd, EVFILT_READ, EV_ADD, 0, 0, UD(3));
+}
+
+/* The number is registered for its next file before its last one has gone. */
+TEST_F(stopped, number_registered)
+{
+	struct meanwhile m = { .act = act_dup2, .fd = self->b[0] };
+	struct meanwhile again = { .act = act_register, .kq = self->kq, .fd = self->b[0] };
+	struct kevent ev[2];
+	int other[2], i, n, found = 0;
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_EQ(0, pipe2(other, O_CLOEXEC | O_NONBLOCK));
+	ASSERT_TRUE(tell(other[1]));
+	m.other = other[0];
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_TRUE(meanwhile_hangs(&m, SYS_dup2));
+	ASSERT_TRUE(meanwhile_hangs(&again, SYS_ioctl));
+	ASSERT_TRUE(resume_scan(&self->s));
+	ASSERT_TRUE(meanwhile_ends(&m));
+	ASSERT_TRUE(meanwhile_ends(&again));
+	EXPECT_BOTH(&self->s);
+	EXPECT_EQ(variant->left ? 2 : 1, fdinfo_knotes(self->kq));
+	n = kq_collect(self->kq, ev, 2);
+	for (i = 0; i < n; i++) {
+		EXPECT_NE(UD(2), ev[i].udata);
+		found += ev[i].udata == UD(3);
+	}
+	EXPECT_EQ(1, found);
+}
+
+/* A registration of the batch is deleted; a oneshot has gone before. */
+TEST_F(stopped, deleted)
+{
+	struct meanwhile m = { .act = act_delete, .kq = self->kq, .fd = self->b[0] };
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_TRUE(meanwhile_hangs(&m, SYS_ioctl));
+	ASSERT_TRUE(resume_scan(&self->s));
+	ASSERT_EQ(variant->left > 0, meanwhile_ends(&m));
+	EXPECT_EQ(variant->left ? 0 : ENOENT, m.ret);
+	EXPECT_BOTH(&self->s);
+	EXPECT_EQ(variant->left ? 1 : 0, fdinfo_knotes(self->kq));
+	EXPECT_EQ(variant->again ? 1 : 0, kq_count(self->kq));
+}
+
+/* The queue is closed: the call that was stopped still has its events. */
+TEST_F(stopped, queue_closed)
+{
+	struct meanwhile m = { .act = act_close_queue, .kq = self->kq };
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_TRUE(meanwhile_hangs(&m, SYS_close));
+	ASSERT_TRUE(tell(self->a[1]));
+	ASSERT_TRUE(resume_scan(&self->s));
+	ASSERT_TRUE(meanwhile_ends(&m));
+	EXPECT_BOTH(&self->s);
+	EXPECT_TRUE(all_freed());
+}
+
+/* Both are closed: the queue's last reference is that of the descriptor's closing. */
+TEST_F(stopped, both_closed)
+{
+	struct meanwhile fd = { .act = act_close, .fd = self->b[0] };
+	struct meanwhile kq = { .act = act_close_queue, .kq = self->kq };
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_TRUE(meanwhile_hangs(&fd, SYS_close));
+	ASSERT_TRUE(meanwhile_hangs(&kq, SYS_close));
+	ASSERT_TRUE(resume_scan(&self->s));
+	ASSERT_TRUE(meanwhile_ends(&kq));
+	ASSERT_TRUE(meanwhile_ends(&fd));
+	EXPECT_BOTH(&self->s);
+	EXPECT_FALSE(tell(self->b[1]));
+	EXPECT_TRUE(all_freed());
+}
+
+/* The queue in which the events are is seen from outside, without waiting for the scan. */
+TEST_F(stopped, looked_at_from_outside)
+{
+	struct pollfd pfd = { .fd = self->kq, .events = POLLIN };
+	int outer = kq_open();
+	struct kevent ev;
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_EQ(0, kq_set(outer, self->kq, EVFILT_READ, EV_ADD));
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_EQ(0, poll(&pfd, 1, 0));
+	ASSERT_EQ(0, kq_collect(outer, &ev, 1));
+	ASSERT_TRUE(resume_scan(&self->s));
+	EXPECT_BOTH(&self->s);
+	/* It was told to look again, if there is anything. */
+	EXPECT_EQ(variant->again > 0, poll(&pfd, 1, 0));
+	ASSERT_EQ(variant->again > 0, kq_wait(outer, &ev, 1, variant->again ? LIMIT_MS : 0));
+	if (variant->again)
+		EXPECT_EQ(variant->again, ev.data);
+	close(outer);
+}
+
+/* A process that is killed in it has nothing left, and the peers see it. */
+TEST_F(stopped, killed)
+{
+	int go[2], p[2], kq;
+	pid_t pid;
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_EQ(0, pipe2(go, O_CLOEXEC));
+	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
+	pid = fork();
+	if (!pid) {
+		kq = kq_open();
+		if (stopped_open(&self->s) || !tell(p[1]) ||
+		    kq_set(kq, p[0], EVFILT_READ, EV_ADD | variant->flags) ||
+		    kq_set(kq, go[1], EVFILT_WRITE, EV_ADD | variant->flags) ||
+		    !stop_scan(&self->s, kq) || !tell(go[1]))
+			_exit(1);
+		pause();
+	}
+	close(p[0]);
+	close(self->kq);
+	ASSERT_TRUE(hear(go[0]));
+	EXPECT_EQ(2, kq_counter("knotes"));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	EXPECT_TRUE(all_freed());
+	EXPECT_FALSE(tell(p[1]));
+	EXPECT_EQ(EPIPE, errno);
+}
+
+TEST_HARNESS_MAIN
