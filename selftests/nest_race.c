@@ -122,36 +122,35 @@ TEST_F_TIMEOUT(nest_race, too_deep, RACE_TIMEOUT)
 
 /*
  * A walk goes through all that is connected. Let many queues watch one, so that
- * the walk takes long, and close one of them meanwhile.
+ * most of the time of a change is the walk through them, and close them all
+ * meanwhile. The change itself is refused: it would be too deep.
  */
-#define PARENTS	64
+#define PARENTS	32
 
 struct crowd {
-	int child;
-	int below;
-	int above;
 	int parent[PARENTS];
-	int victim;		/* which of them is closed */
+	int child;
+	int chain[DEPTH];
 };
 
-static bool parent_open(struct crowd *c, int i)
+static bool parents_open(struct crowd *c)
 {
-	c->parent[i] = kq_open();
-	return !nest(c->parent[i], c->child);
+	int i, err = 0;
+
+	for (i = 0; i < PARENTS; i++) {
+		c->parent[i] = kq_open();
+		err |= nest(c->parent[i], c->child);
+	}
+	return !err;
 }
 
-static void parent_close(void *arg)
+static void parents_close(void *arg)
 {
 	struct crowd *c = arg;
+	int i;
 
-	close(c->parent[c->victim]);
-}
-
-/* Walks up through the crowd; that its depth allows what comes is known. */
-static bool walk_up(struct crowd *c)
-{
-	return !nest(c->child, c->below) && nest(c->below, c->above) == ELOOP &&
-	       !part(c->child, c->below);
+	for (i = 0; i < PARENTS; i++)
+		close(c->parent[i]);
 }
 
 FIXTURE(nest_walk)
@@ -166,40 +165,36 @@ FIXTURE_SETUP(nest_walk)
 	int i;
 
 	c->child = kq_open();
-	c->below = kq_open();
-	for (i = 0; i < PARENTS; i++)
-		ASSERT_TRUE(parent_open(c, i));
-	c->above = kq_open();
-	ASSERT_EQ(0, nest(c->above, c->child));
-	ASSERT_TRUE(duel_open(&self->d, parent_close, c));
+	for (i = 0; i < DEPTH; i++) {
+		c->chain[i] = kq_open();
+		ASSERT_EQ(0, i ? nest(c->chain[i], c->chain[i - 1]) : 0);
+	}
+	ASSERT_TRUE(duel_open(&self->d, parents_close, c));
 }
 
 FIXTURE_TEARDOWN(nest_walk)
 {
-	struct crowd *c = &self->c;
 	int i;
 
 	duel_close(&self->d);
-	for (i = 0; i < PARENTS; i++)
-		close(c->parent[i]);
-	close(c->child);
-	close(c->below);
-	close(c->above);
+	close(self->c.child);
+	for (i = 0; i < DEPTH; i++)
+		close(self->c.chain[i]);
 	EXPECT_TRUE(all_freed());
 }
 
-/* A queue is closed while others walk through it: they find what they should. */
+/* Queues are closed while another is about to be linked to what they watch. */
 TEST_F_TIMEOUT(nest_walk, while_closed, RACE_TIMEOUT)
 {
-	struct rounds r = { .least = 100 };
+	struct rounds r = { .least = 40 };
 	struct crowd *c = &self->c;
-	bool ok = false;
+	int err = 0;
 
 	while (next_round(&r)) {
-		c->victim = r.done % PARENTS;
-		DUEL(&self->d, ok = walk_up(c));
-		ASSERT_TRUE(ok);
-		ASSERT_TRUE(parent_open(c, c->victim));
+		ASSERT_TRUE(parents_open(c));
+		DUEL(&self->d, err = nest(c->child, c->chain[DEPTH - 1]));
+		ASSERT_EQ(ELOOP, err);
+		ASSERT_EQ(DEPTH - 1, kq_counter("knotes"));
 	}
 	EXPECT_ROUNDS(&r);
 }

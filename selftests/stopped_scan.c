@@ -5,7 +5,8 @@
  * its hands. So races that are a matter of luck elsewhere are certain here.
  *
  * Two events are collected. The first has been stored and the second has not
- * when the scan stops; nothing that delivery brings about has been done.
+ * when the scan stops; nothing that delivery brings about has been done. In the
+ * last tests, changes stand still between the first of two and the second.
  */
 #include <linux/userfaultfd.h>
 #include <sys/eventfd.h>
@@ -20,6 +21,7 @@ struct stopped {
 	struct kevent *ev;	/* two records, one in each */
 	pthread_t thread;
 	int kq;
+	int number;		/* to be registered */
 	int ret;
 	int err;
 };
@@ -56,17 +58,23 @@ static const char *stopped_open(struct stopped *s)
 	return NULL;
 }
 
-/* Collect two events, and return when that has stopped. */
-static bool stop_scan(struct stopped *s, int kq)
+/* Run @call in a thread, and return when it has stopped. */
+static bool stop_call(struct stopped *s, void *(*call)(void *arg))
 {
 	struct uffd_msg msg;
 
-	s->kq = kq;
-	return !pthread_create(&s->thread, NULL, collect_two, s) &&
+	return !pthread_create(&s->thread, NULL, call, s) &&
 	       wait_poll(s->uffd, POLLIN) &&
 	       read(s->uffd, &msg, sizeof(msg)) == sizeof(msg) &&
 	       msg.event == UFFD_EVENT_PAGEFAULT &&
 	       msg.arg.pagefault.address == (uintptr_t)s->area + PAGE;
+}
+
+/* Collect two events, and return when that has stopped. */
+static bool stop_scan(struct stopped *s, int kq)
+{
+	s->kq = kq;
+	return stop_call(s, collect_two);
 }
 
 /* Let it go on, and wait for its end. */
@@ -279,40 +287,6 @@ TEST_F(stopped, number_reused)
 		EXPECT_NE(UD(2), ev[i].udata);
 }
 
-static int act_register(struct meanwhile *m)
-{
-	return kq_change(m->kq, m->fd, EVFILT_READ, EV_ADD, 0, 0, UD(3));
-}
-
-/* The number is registered for its next file before its last one has gone. */
-TEST_F(stopped, number_registered)
-{
-	struct meanwhile m = { .act = act_dup2, .fd = self->b[0] };
-	struct meanwhile again = { .act = act_register, .kq = self->kq, .fd = self->b[0] };
-	struct kevent ev[2];
-	int other[2], i, n, found = 0;
-
-	if (self->missing)
-		SKIP(return, "%s", self->missing);
-	ASSERT_EQ(0, pipe2(other, O_CLOEXEC | O_NONBLOCK));
-	ASSERT_TRUE(tell(other[1]));
-	m.other = other[0];
-	ASSERT_TRUE(stop_scan(&self->s, self->kq));
-	ASSERT_TRUE(meanwhile_hangs(&m, SYS_dup2));
-	ASSERT_TRUE(meanwhile_hangs(&again, SYS_ioctl));
-	ASSERT_TRUE(resume_scan(&self->s));
-	ASSERT_TRUE(meanwhile_ends(&m));
-	ASSERT_TRUE(meanwhile_ends(&again));
-	EXPECT_BOTH(&self->s);
-	EXPECT_EQ(variant->left ? 2 : 1, fdinfo_knotes(self->kq));
-	n = kq_collect(self->kq, ev, 2);
-	for (i = 0; i < n; i++) {
-		EXPECT_NE(UD(2), ev[i].udata);
-		found += ev[i].udata == UD(3);
-	}
-	EXPECT_EQ(1, found);
-}
-
 /* A registration of the batch is deleted; a oneshot has gone before. */
 TEST_F(stopped, deleted)
 {
@@ -365,26 +339,53 @@ TEST_F(stopped, both_closed)
 	EXPECT_TRUE(all_freed());
 }
 
-/* The queue in which the events are is seen from outside, without waiting for the scan. */
+static int act_collect(struct meanwhile *m)
+{
+	return kq_count(m->kq) != m->other;
+}
+
+/* Who collects without waiting waits for the scan: what it leaves is there all the time. */
+TEST_F(stopped, collected_by_another)
+{
+	struct meanwhile m = {
+		.act = act_collect, .kq = self->kq, .other = variant->again,
+	};
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_TRUE(meanwhile_hangs(&m, SYS_ioctl));
+	ASSERT_TRUE(resume_scan(&self->s));
+	ASSERT_TRUE(meanwhile_ends(&m));
+	EXPECT_BOTH(&self->s);
+}
+
+/*
+ * Seen from outside, the queue may look empty, and nobody waits for the scan.
+ * But who sleeps for that reason is told of what it leaves.
+ */
 TEST_F(stopped, looked_at_from_outside)
 {
 	struct pollfd pfd = { .fd = self->kq, .events = POLLIN };
 	int outer = kq_open();
-	struct kevent ev;
+	struct waiter w;
 
 	if (self->missing)
 		SKIP(return, "%s", self->missing);
-	ASSERT_EQ(0, kq_set(outer, self->kq, EVFILT_READ, EV_ADD));
+	ASSERT_EQ(0, kq_set(outer, 1, EVFILT_USER, EV_ADD));
 	ASSERT_TRUE(stop_scan(&self->s, self->kq));
-	ASSERT_EQ(0, poll(&pfd, 1, 0));
-	ASSERT_EQ(0, kq_collect(outer, &ev, 1));
+	ASSERT_LE(0, poll(&pfd, 1, 0));
+	ASSERT_EQ(0, kq_set(outer, self->kq, EVFILT_READ, EV_ADD));
+	ASSERT_TRUE(waiter_start(&w, outer, 1, -1));
 	ASSERT_TRUE(resume_scan(&self->s));
 	EXPECT_BOTH(&self->s);
-	/* It was told to look again, if there is anything. */
-	EXPECT_EQ(variant->again > 0, poll(&pfd, 1, 0));
-	ASSERT_EQ(variant->again > 0, kq_wait(outer, &ev, 1, variant->again ? LIMIT_MS : 0));
+	if (!variant->again)
+		ASSERT_EQ(0, kq_trigger(outer, 1));
+	ASSERT_TRUE(waiter_join(&w));
+	EXPECT_EQ(variant->again ? (uintptr_t)self->kq : 1, w.ev[0].ident);
 	if (variant->again)
-		EXPECT_EQ(variant->again, ev.data);
+		EXPECT_EQ(variant->again, w.ev[0].data);
+	EXPECT_EQ(variant->again > 0, poll(&pfd, 1, 0));
 	close(outer);
 }
 
@@ -417,6 +418,87 @@ TEST_F(stopped, killed)
 	EXPECT_TRUE(all_freed());
 	EXPECT_FALSE(tell(p[1]));
 	EXPECT_EQ(EPIPE, errno);
+}
+
+/*
+ * A number is closed, and opened again for what is there in @reopen, while the
+ * change that registers it is under way: it has the queue, so the closed file's
+ * registration is still in it.
+ */
+FIXTURE(reopened)
+{
+	struct stopped s;
+	const char *missing;
+	int kq;
+	int fd;
+	int reopen;
+};
+
+FIXTURE_VARIANT(reopened)
+{
+	bool same;		/* it leads to the same file as before */
+};
+
+FIXTURE_VARIANT_ADD(reopened, other_file)
+{
+	.same = false,
+};
+
+FIXTURE_VARIANT_ADD(reopened, same_file)
+{
+	.same = true,
+};
+
+FIXTURE_SETUP(reopened)
+{
+	self->missing = stopped_open(&self->s);
+	self->kq = kq_open();
+	ASSERT_LE(0, self->kq);
+	self->fd = eventfd(1, EFD_CLOEXEC);
+	self->reopen = variant->same ? dup(self->fd) : eventfd(1, EFD_CLOEXEC);
+	ASSERT_EQ(0, kq_change(self->kq, self->fd, EVFILT_READ, EV_ADD, 0, 0, UD(1)));
+}
+
+FIXTURE_TEARDOWN(reopened)
+{
+	close(self->kq);
+	EXPECT_TRUE(all_freed());
+}
+
+/* The answer to the first change goes to where the call stops. */
+static void *change_two(void *arg)
+{
+	struct stopped *s = arg;
+	struct kevent kev[2];
+
+	EV_SET(&kev[0], 9, EVFILT_USER, EV_ADD | EV_RECEIPT, 0, 0, NULL);
+	EV_SET(&kev[1], s->number, EVFILT_READ, EV_ADD, 0, 0, UD(2));
+	s->ret = kevent(s->kq, kev, 2, (struct kevent *)(s->area + PAGE), 2, NULL);
+	s->err = s->ret < 0 ? errno : 0;
+	return NULL;
+}
+
+/* The change makes a registration of its own, which stays. */
+TEST_F(reopened, amid_changes)
+{
+	struct meanwhile m = { .act = act_close, .fd = self->fd };
+	struct stopped *s = &self->s;
+	struct kevent ev[2];
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	s->kq = self->kq;
+	s->number = self->fd;
+	ASSERT_TRUE(stop_call(s, change_two));
+	ASSERT_TRUE(meanwhile_hangs(&m, SYS_close));
+	ASSERT_EQ(self->fd, dup2(self->reopen, self->fd));
+	ASSERT_TRUE(resume_scan(s));
+	ASSERT_TRUE(meanwhile_ends(&m));
+	EXPECT_EQ(1, s->ret);
+	EXPECT_EQ(2, fdinfo_knotes(self->kq));
+	ASSERT_EQ(1, kq_collect(self->kq, ev, 2));
+	EXPECT_EQ((uintptr_t)self->fd, ev[0].ident);
+	EXPECT_EQ(UD(2), ev[0].udata);
 }
 
 TEST_HARNESS_MAIN
