@@ -9,9 +9,37 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define OPERATION_NAME(name, text)	text,
-const char *const operation_name[OPERATIONS_COUNT] = {
-	OPERATIONS(OPERATION_NAME)
+const char *const operation_name[OPERATIONS] = {
+	[OP_OPEN_QUEUE] = "open a queue",
+	[OP_OPEN_SOURCE] = "open a source",
+	[OP_CLOSE] = "close",
+	[OP_CLOSE_RANGE] = "close_range",
+	[OP_DUP] = "dup, dup2, dup3",
+	[OP_POKE] = "make a source ready",
+	[OP_DRAIN] = "empty a source",
+	[OP_CHANGE] = "apply changes",
+	[OP_COLLECT] = "collect events",
+	[OP_BOTH] = "changes and events in one call",
+	[OP_WAIT] = "wait for events",
+	[OP_NEST] = "a queue in a queue",
+	[OP_SHORT_BUFFER] = "a buffer with an end",
+	[OP_BAD_BUFFER] = "a list at a bad address",
+	[OP_BAD_ARGS] = "arguments without sense",
+	[OP_BAD_IOCTL] = "an unknown ioctl",
+	[OP_INFO] = "ask for the interface",
+	[OP_POLL] = "poll a queue",
+	[OP_EPOLL] = "a queue in epoll",
+	[OP_FDINFO] = "read fdinfo",
+	[OP_FORK] = "fork",
+	[OP_EXEC] = "exec",
+	[OP_PASS] = "pass over a socket",
+	[OP_UNSHARE] = "leave the table",
+	[OP_SHARE] = "a process with the same table",
+	[OP_THREAD_EXIT] = "a thread ends",
+	[OP_SIGNAL] = "interrupted by a signal",
+	[OP_SETTLE] = "wait for all that is due",
+	[OP_DEAL] = "hand an event to one consumer",
+	[OP_END] = "end a registration",
 };
 
 struct shared *shared;
@@ -173,7 +201,7 @@ bool statistics_show(bool must_work)
 	int i;
 
 	printf("# %-34s %10s %10s\n", "operation", "tried", "worked");
-	for (i = 0; i < OPERATIONS_COUNT; i++) {
+	for (i = 0; i < OPERATIONS; i++) {
 		printf("# %-34s %10lu %10lu\n", operation_name[i], shared->tried[i],
 		       shared->worked[i]);
 		if (must_work && !shared->worked[i]) {

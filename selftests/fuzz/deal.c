@@ -294,7 +294,7 @@ static void open_pair(struct stall *s, struct rng *r)
 	static const enum source kinds[] = {
 		SOURCE_EVENTFD, SOURCE_PIPE, SOURCE_UNIX, SOURCE_TCP, SOURCE_PACKET,
 	};
-	enum source kind = pick(r, kinds);
+	enum source kind = kinds[below(r, ARRAY_SIZE(kinds))];
 	int fd[2], n = source_here[kind] ? source_open(kind, fd) : 0;
 
 	if (!n) {
@@ -313,7 +313,7 @@ static void stall_open(struct stall *s, struct rng *r)
 	struct kevent_record kev;
 
 	s->user = chance(r, 3);
-	s->flags = pick(r, flags);
+	s->flags = flags[below(r, ARRAY_SIZE(flags))];
 	if (!s->user) {
 		open_pair(s, r);
 		if (chance(r, 3))

@@ -136,7 +136,7 @@ static void end_descriptor(struct ender *en, uint32_t generation)
 	};
 
 	record_tag(&kev, generation);
-	change(en, &kev, EV_ADD | pick(&en->a->rng, flags), 0);
+	change(en, &kev, EV_ADD | flags[below(&en->a->rng, ARRAY_SIZE(flags))], 0);
 	if (once)
 		must_come(en, generation);
 	close_it(en, number, own);
@@ -204,7 +204,7 @@ static void check_event(struct ender *en, const struct kevent_record *kev,
 		fail(en->a, "an event of a registration that never was");
 	ended = __atomic_load_n(&e->ended[generation], __ATOMIC_SEQ_CST);
 	if (ended && ended < begin)
-		fail(en->a, "ident %llu filter %d: an event of registration %u, which ended at %llu, in a call that began at %llu",
+		fail(en->a, "ident %llu filter %d: %u ended at %llu, its event came after %llu",
 		     kev->ident, kev->filter, generation, (unsigned long long)ended,
 		     (unsigned long long)begin);
 	__atomic_store_n(&e->seen[generation], 1, __ATOMIC_SEQ_CST);

@@ -24,8 +24,8 @@
 
 #include <linux/kevent.h>
 
-#define __printf(fmt, args)	__attribute__((format(printf, fmt, args)))
-#define __noreturn		__attribute__((noreturn))
+#define __printf(fmt, args)	__attribute((format(printf, fmt, args)))
+#define __noreturn		__attribute((noreturn))
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
@@ -47,45 +47,39 @@ uint64_t rng_next(struct rng *r);
 unsigned int below(struct rng *r, unsigned int n);	/* 0 .. n - 1 */
 bool chance(struct rng *r, unsigned int n);		/* one in n */
 
-#define pick(r, array)	((array)[below(r, ARRAY_SIZE(array))])
-
 /* What is done; each must be seen to work in a run that is not short. */
-#define OPERATIONS(X)					\
-	X(OPEN_QUEUE, "open a queue")			\
-	X(OPEN_SOURCE, "open a source")			\
-	X(CLOSE, "close")				\
-	X(CLOSE_RANGE, "close_range")			\
-	X(DUP, "dup, dup2, dup3")			\
-	X(POKE, "make a source ready")			\
-	X(DRAIN, "empty a source")			\
-	X(CHANGE, "apply changes")			\
-	X(COLLECT, "collect events")			\
-	X(BOTH, "changes and events in one call")	\
-	X(WAIT, "wait for events")			\
-	X(NEST, "a queue in a queue")			\
-	X(SHORT_BUFFER, "a buffer with an end")		\
-	X(BAD_BUFFER, "a list at a bad address")	\
-	X(BAD_ARGS, "arguments without sense")		\
-	X(BAD_IOCTL, "an unknown ioctl")		\
-	X(INFO, "ask for the interface")		\
-	X(POLL, "poll a queue")				\
-	X(EPOLL, "a queue in epoll")			\
-	X(FDINFO, "read fdinfo")			\
-	X(FORK, "fork")					\
-	X(EXEC, "exec")					\
-	X(PASS, "pass over a socket")			\
-	X(UNSHARE, "leave the table")			\
-	X(SHARE, "a process with the same table")	\
-	X(THREAD_EXIT, "a thread ends")			\
-	X(SIGNAL, "interrupted by a signal")		\
-	X(SETTLE, "wait for all that is due")		\
-	X(DEAL, "hand an event to one consumer")	\
-	X(END, "end a registration")
-
-#define OPERATION_ENUM(name, text)	OP_##name,
 enum operation {
-	OPERATIONS(OPERATION_ENUM)
-	OPERATIONS_COUNT
+	OP_OPEN_QUEUE,
+	OP_OPEN_SOURCE,
+	OP_CLOSE,
+	OP_CLOSE_RANGE,
+	OP_DUP,
+	OP_POKE,
+	OP_DRAIN,
+	OP_CHANGE,
+	OP_COLLECT,
+	OP_BOTH,
+	OP_WAIT,
+	OP_NEST,
+	OP_SHORT_BUFFER,
+	OP_BAD_BUFFER,
+	OP_BAD_ARGS,
+	OP_BAD_IOCTL,
+	OP_INFO,
+	OP_POLL,
+	OP_EPOLL,
+	OP_FDINFO,
+	OP_FORK,
+	OP_EXEC,
+	OP_PASS,
+	OP_UNSHARE,
+	OP_SHARE,
+	OP_THREAD_EXIT,
+	OP_SIGNAL,
+	OP_SETTLE,
+	OP_DEAL,
+	OP_END,
+	OPERATIONS
 };
 
 /* One operation in an actor's trace; what the numbers are is up to it. */
@@ -109,8 +103,8 @@ struct actor {
 };
 
 struct shared {
-	unsigned long tried[OPERATIONS_COUNT];
-	unsigned long worked[OPERATIONS_COUNT];
+	unsigned long tried[OPERATIONS];
+	unsigned long worked[OPERATIONS];
 	unsigned long delivered[FILTERS];
 	unsigned long errors[ERRNOS];
 	unsigned long calls;
@@ -132,7 +126,7 @@ struct options {
 
 extern struct options opt;
 extern struct shared *shared;
-extern const char *const operation_name[OPERATIONS_COUNT];
+extern const char *const operation_name[OPERATIONS];
 extern const int16_t filter_number[FILTERS];
 
 /* actor.c */

@@ -42,7 +42,7 @@ void *bad_address(struct rng *r, bool for_writing)
 			return read_only;
 		return no_page + PAGE - sizeof(struct kevent_record) / 2;
 	default:
-		return (void *)(uintptr_t)pick(r, address);
+		return (void *)(uintptr_t)address[below(r, ARRAY_SIZE(address))];
 	}
 }
 
@@ -84,7 +84,7 @@ static int bad_size(struct actor *a, int kq, int *want)
 		*want = 0;
 		return call_sized(a, kq, 41 + below(&a->rng, PAGE - 40), 0);
 	default:
-		return call_sized(a, kq, pick(&a->rng, sizes), 0);
+		return call_sized(a, kq, sizes[below(&a->rng, ARRAY_SIZE(sizes))], 0);
 	}
 }
 
@@ -115,7 +115,7 @@ static int bad_timeout(struct actor *a, struct kevent_args *args, int *want)
 		args->timeout = (uintptr_t)bad_address(&a->rng, false);
 		*want = -EFAULT;
 	} else {
-		args->timeout = (uintptr_t)&pick(&a->rng, bad);
+		args->timeout = (uintptr_t)&bad[below(&a->rng, ARRAY_SIZE(bad))];
 		/* Looked at only when it comes to waiting. */
 		*want = args->nevents ? -EINVAL : 0;
 	}
@@ -234,7 +234,7 @@ int hostile_info(struct actor *a, int kq)
 		return 0;
 	}
 	memset(&got, 0xff, sizeof(got));
-	got.info.size = pick(&a->rng, sizes);
+	got.info.size = sizes[below(&a->rng, ARRAY_SIZE(sizes))];
 	want = got.info.size < sizeof(got.info) ? -EINVAL : 0;
 	ret = call_raw(kq, KEVENT_IOC_INFO, &got);
 	if (ret == -EBADF)

@@ -75,11 +75,7 @@ static void *wait_for_ever(void *arg)
 /* Run this program with the one argument. */
 void execute_self(const char *option)
 {
-	char name[] = "kevent-fuzz", arg[16];
-	char *argv[] = { name, arg, NULL }, *env[] = { NULL };
-
-	snprintf(arg, sizeof(arg), "%s", option);
-	execve("/proc/self/exe", argv, env);
+	execl("/proc/self/exe", "kevent-fuzz", option, NULL);
 	_exit(1);
 }
 
@@ -287,7 +283,8 @@ int life_fdinfo(int kq)
 	if (!f)
 		return -errno;
 	while (fgets(line, sizeof(line), f)) {
-		sscanf(line, "knotes: %d", &said);
+		if (sscanf(line, "knotes: %d", &said) == 1)
+			continue;
 		listed += !strncmp(line, "ident:", 6);
 	}
 	fclose(f);

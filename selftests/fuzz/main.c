@@ -195,7 +195,7 @@ int main(int argc, char **argv)
 	prepare();
 	sources_find();
 	if (!counters_watch())
-		printf("# others have queues open: what rounds leave in the module is not checked\n");
+		printf("# others have queues open: what rounds leave behind is not checked\n");
 	good = opt.round >= 0 ? run_round(opt.round) : run_all();
 	good = statistics_show(good && opt.round < 0 && opt.seconds >= LONG_RUN) && good;
 	remove_folder();

@@ -187,8 +187,8 @@ static int nest_error(const struct model *m, const struct queue *q,
 		      const struct queue *child)
 {
 	if (leads_to(m, child, q))
-		return ELOOP;
-	return chain(m, child, true) + chain(m, q, false) > NEST_MAX ? ELOOP : 0;
+		return -ELOOP;
+	return chain(m, child, true) + chain(m, q, false) > NEST_MAX ? -ELOOP : 0;
 }
 
 /* --- Changes --------------------------------------------------------------- */
@@ -207,7 +207,7 @@ static bool kind_is_socket(enum source kind)
 	}
 }
 
-/* Why a descriptor cannot be registered, or 0. */
+/* Why a descriptor cannot be registered: a negative errno, or 0. */
 static int attach_error(const struct model *m, const struct queue *q,
 			const struct kevent_record *kev)
 {
@@ -215,18 +215,18 @@ static int attach_error(const struct model *m, const struct queue *q,
 	const struct file *f = number_file(m, kev->ident);
 
 	if (child)
-		return kev->filter == EVFILT_READ ? nest_error(m, q, child) : EINVAL;
+		return kev->filter == EVFILT_READ ? nest_error(m, q, child) : -EINVAL;
 	switch (kev->filter) {
 	case EVFILT_WRITE:
 		if (f->kind == SOURCE_PIPE && f->end == 1 && !f->peer)
-			return EPIPE;
+			return -EPIPE;
 		return 0;
 	case EVFILT_EXCEPT:
 		if (kev->fflags & ~NOTE_OOB)
-			return EINVAL;
-		return f->kind == SOURCE_FILE || f->kind == SOURCE_NULL ? EINVAL : 0;
+			return -EINVAL;
+		return f->kind == SOURCE_FILE || f->kind == SOURCE_NULL ? -EINVAL : 0;
 	case EVFILT_EMPTY:
-		return kind_is_socket(f->kind) ? 0 : EINVAL;
+		return kind_is_socket(f->kind) ? 0 : -EINVAL;
 	}
 	return 0;
 }
@@ -278,7 +278,7 @@ static int create(struct model *m, struct queue *q, const struct kevent_record *
 	if (filter_is_fd(kev->filter))
 		err = attach_error(m, q, kev);
 	else if (kev->filter == EVFILT_TIMER && !timer_valid(kev))
-		err = EINVAL;
+		err = -EINVAL;
 	if (err)
 		return err;
 	n = note_new(m, q);
@@ -330,14 +330,14 @@ static int touch(struct note *n, const struct kevent_record *kev)
 		if (!(kev->flags & EV_ADD))
 			return 0;
 		if (!timer_valid(kev))
-			return EINVAL;
+			return -EINVAL;
 		n->fflags = kev->fflags;
 		n->data = kev->data;
 		timer_start(n);
 		return 0;
 	case EVFILT_EXCEPT:
 		if (kev->fflags & ~NOTE_OOB)
-			return EINVAL;
+			return -EINVAL;
 		break;
 	}
 	n->fflags = kev->fflags;
@@ -358,7 +358,7 @@ static int modify(struct model *m, struct note *n, const struct kevent_record *k
 	return 0;
 }
 
-/* Do to the model what the change does; returns the errno that it fails with. */
+/* Do to the model what the change does; returns 0 or a negative errno. */
 int model_apply(struct model *m, struct queue *q, const struct kevent_record *kev)
 {
 	uint16_t flags = kev->flags & ~EV_SYSFLAGS;
@@ -366,15 +366,15 @@ int model_apply(struct model *m, struct queue *q, const struct kevent_record *ke
 
 	if ((flags & ~FLAGS_KNOWN) || (flags & EV_ENABLE && flags & EV_DISABLE) ||
 	    (flags & EV_KEEPUDATA && flags & EV_ADD))
-		return EINVAL;
+		return -EINVAL;
 	if (filter_index(kev->filter) < 0)
-		return EINVAL;
+		return -EINVAL;
 	if (filter_is_fd(kev->filter) && !number_file(m, kev->ident) &&
 	    !number_queue(m, kev->ident))
-		return EBADF;
+		return -EBADF;
 	n = note_find(q, kev->ident, kev->filter);
 	if (!n)
-		return flags & EV_ADD ? create(m, q, kev) : ENOENT;
+		return flags & EV_ADD ? create(m, q, kev) : -ENOENT;
 	if (!(flags & EV_DELETE))
 		return modify(m, n, kev);
 	n->used = false;

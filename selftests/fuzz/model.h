@@ -129,4 +129,17 @@ bool queue_empty(const struct queue *q);
 /* model_change.c: changes made up at random */
 void random_change(struct model *m, struct kevent_record *kev);
 
+/* model_fds.c: descriptors come, change and go */
+int some_number(struct model *m);
+int open_slot(struct model *m);
+void model_open_source(struct model *m);
+void model_dup_number(struct model *m);
+void model_close_some(struct model *m);
+void model_poke(struct model *m);
+void model_drain(struct model *m);
+void model_pass_number(struct model *m);
+void model_open_queue(struct model *m);
+void model_dup_queue(struct model *m);
+void model_close_queue(struct model *m);
+
 #endif /* KEVENT_FUZZ_MODEL_H */

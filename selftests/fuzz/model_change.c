@@ -16,10 +16,10 @@ static uint16_t random_flags(struct rng *r)
 		EV_CLEAR, EV_CLEAR, EV_ONESHOT, EV_DISPATCH, EV_CLEAR | EV_DISPATCH,
 		EV_ONESHOT | EV_CLEAR, EV_RECEIPT,
 	};
-	uint16_t flags = pick(r, action);
+	uint16_t flags = action[below(r, ARRAY_SIZE(action))];
 
 	if (chance(r, 2))
-		flags |= pick(r, property);
+		flags |= property[below(r, ARRAY_SIZE(property))];
 	if (chance(r, 30))
 		flags |= 1U << below(r, 16);
 	return chance(r, 60) ? rng_next(r) : flags;
@@ -31,7 +31,7 @@ static int64_t random_number(struct rng *r)
 		INT64_MIN, INT64_MAX, -1, 0, 1, INT_MAX, INT_MIN, UINT_MAX, 1LL << 62,
 	};
 
-	return chance(r, 3) ? (int64_t)rng_next(r) : pick(r, odd);
+	return chance(r, 3) ? (int64_t)rng_next(r) : odd[below(r, ARRAY_SIZE(odd))];
 }
 
 /* Mostly one that is open. */
@@ -50,7 +50,7 @@ static void random_fd(struct model *m, struct kevent_record *kev)
 		EVFILT_WRITE, EVFILT_EMPTY, EVFILT_EXCEPT,
 	};
 
-	kev->filter = pick(r, filter);
+	kev->filter = filter[below(r, ARRAY_SIZE(filter))];
 	kev->ident = FD_BASE + random_number_of(m);
 	if (chance(r, 7)) {
 		kev->ident = QUEUE_BASE + below(r, QUEUES);
@@ -78,7 +78,7 @@ static void random_user(struct rng *r, struct kevent_record *kev)
 
 	kev->filter = EVFILT_USER;
 	kev->ident = below(r, IDENTS) | (chance(r, 8) ? 1ULL << 63 : 0);
-	kev->fflags = pick(r, ctrl) | below(r, 256);
+	kev->fflags = ctrl[below(r, ARRAY_SIZE(ctrl))] | below(r, 256);
 	kev->data = below(r, 1000);
 	if (chance(r, 2)) {
 		kev->fflags |= NOTE_TRIGGER;
@@ -98,8 +98,8 @@ static void random_timer(struct rng *r, struct kevent_record *kev)
 
 	kev->filter = EVFILT_TIMER;
 	kev->ident = below(r, IDENTS);
-	kev->fflags = pick(r, unit);
-	kev->data = pick(r, when);
+	kev->fflags = unit[below(r, ARRAY_SIZE(unit))];
+	kev->data = when[below(r, ARRAY_SIZE(when))];
 	if (chance(r, 20))
 		kev->fflags |= 1U << below(r, 32);
 	if (chance(r, 20))
@@ -113,7 +113,7 @@ static void random_junk(struct rng *r, struct kevent_record *kev)
 		KEVENT_FILTER_MIN, KEVENT_FILTER_MIN - 1, SHRT_MIN, SHRT_MAX,
 	};
 
-	kev->filter = pick(r, filter);
+	kev->filter = filter[below(r, ARRAY_SIZE(filter))];
 	kev->ident = rng_next(r);
 	kev->fflags = rng_next(r);
 	kev->data = random_number(r);

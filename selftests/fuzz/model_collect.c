@@ -5,6 +5,15 @@
 #include <sched.h>
 #include <string.h>
 
+static const char *note_source(const struct model *m, const struct note *n)
+{
+	struct file *f = number_file(m, n->ident);
+
+	if (!filter_is_fd(n->filter))
+		return "no descriptor";
+	return f ? source_name[f->kind] : "a queue";
+}
+
 bool queue_empty(const struct queue *q)
 {
 	const struct note *n;
@@ -152,8 +161,9 @@ static void take_one(struct model *m, struct queue *q, const struct kevent_recor
 		n->verdict = judge(m, n);
 	}
 	if (n->verdict == EVENT_NEVER)
-		fail(m->a, "an event of ident %llu filter %d, which is %s", kev->ident,
-		     kev->filter, n->disabled ? "disabled" :
+		fail(m->a, "an event of ident %llu filter %d (%s), flags %#x data %lld, is %s",
+		     kev->ident, kev->filter, note_source(m, n), kev->flags, kev->data,
+		     n->disabled ? "disabled" :
 		     n->queued == QUEUED_NO ? "not news" : "not ready");
 	check_contents(m, n, kev);
 	delivered(m, n);
@@ -167,8 +177,8 @@ static void left_over(struct model *m, struct note *n, bool all)
 
 	if (n->verdict == EVENT_MUST) {
 		if (all)
-			fail(m->a, "no event of ident %llu filter %d, which is ready",
-			     (unsigned long long)n->ident, n->filter);
+			fail(m->a, "no event of ident %llu filter %d (%s), which is ready",
+			     (unsigned long long)n->ident, n->filter, note_source(m, n));
 		if (++n->passed > NOTES)
 			fail(m->a, "ident %llu filter %d is passed over again and again",
 			     (unsigned long long)n->ident, n->filter);
@@ -257,9 +267,9 @@ void model_settle(struct model *m, struct queue *q, int fd)
 	model_probe(m);
 	while ((due = find_due(m, q))) {
 		if (now_ms() > end)
-			fail(m->a, "ident %llu filter %d has had no event for %d s",
+			fail(m->a, "ident %llu filter %d (%s) has had no event for %d s",
 			     (unsigned long long)due->ident, due->filter,
-			     LIMIT_MS / 1000);
+			     note_source(m, due), LIMIT_MS / 1000);
 		model_judge(m, q);
 		ret = call_kevent(m->a, &c);
 		if (ret < 0)

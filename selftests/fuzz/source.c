@@ -296,8 +296,14 @@ static int poke_file(struct rng *r, int fd)
 	}
 }
 
+static bool is_stream(enum source kind)
+{
+	return kind == SOURCE_UNIX || kind == SOURCE_TCP;
+}
+
 int source_poke(struct rng *r, enum source kind, int fd)
 {
+	static const int ways[] = { SHUT_RD, SHUT_WR, SHUT_RDWR };
 	static const char bytes[128];
 	uint64_t one = 1;
 
@@ -316,12 +322,9 @@ int source_poke(struct rng *r, enum source kind, int fd)
 		return poke_inotify(r);
 	case SOURCE_FILE:
 		return poke_file(r, fd);
-	case SOURCE_UNIX:
-	case SOURCE_TCP:
-		if (chance(r, 20))
-			return shutdown(fd, pick(r, ((int[]){ SHUT_RD, SHUT_WR, SHUT_RDWR })));
-		/* Fall through. */
 	default:
+		if (is_stream(kind) && chance(r, 20))
+			return shutdown(fd, ways[below(r, ARRAY_SIZE(ways))]);
 		return write(fd, bytes, 1 + below(r, sizeof(bytes))) < 0;
 	}
 }

@@ -127,7 +127,7 @@ static void make_change(struct player *p, struct kevent_record *kev)
 	};
 	struct rng *r = &p->a->rng;
 
-	*kev = (struct kevent_record){ .flags = pick(r, flags) };
+	*kev = (struct kevent_record){ .flags = flags[below(r, ARRAY_SIZE(flags))] };
 	switch (below(r, 6)) {
 	case 0:
 		kev->filter = EVFILT_TIMER;
@@ -141,7 +141,7 @@ static void make_change(struct player *p, struct kevent_record *kev)
 		kev->fflags = NOTE_FFOR | NOTE_TRIGGER | below(r, 256);
 		break;
 	default:
-		kev->filter = pick(r, fd_filter);
+		kev->filter = fd_filter[below(r, ARRAY_SIZE(fd_filter))];
 		kev->ident = chance(r, 6) ? some_kq(p) : some_fd(p);
 		kev->fflags = chance(r, 5) ? NOTE_LOWAT : 0;
 		kev->data = below(r, 100);
