@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* How much a user may have, and what happens when memory runs out. */
+/* How much a user may have, and what happens when a memory cgroup is full. */
 #include "common.h"
 
 #include <sys/klog.h>
@@ -292,120 +292,6 @@ TEST_F(memory, enomem)
 	EXPECT_EQ(0, add_users(self->kq, 1, 1000));
 	EXPECT_EQ(0, kq_trigger(self->kq, 1000));
 	EXPECT_EQ(1, kq_count(self->kq));
-}
-
-/* Kernels with fault injection can make the n-th allocation of a call fail. */
-#define FAILSLAB	"/sys/kernel/debug/failslab"
-
-FIXTURE(nth)
-{
-	int ctl;		/* fail-nth of this thread; -1: there is none */
-	int kq;
-	int kq2;		/* something to watch */
-	int p[2];
-};
-
-FIXTURE_SETUP(nth)
-{
-	self->ctl = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (self->ctl >= 0 && put(FAILSLAB, "ignore-gfp-wait", "N")) {
-		close(self->ctl);
-		self->ctl = -1;
-	}
-	/* A stack trace for each failure would be taken for a crash. */
-	put(FAILSLAB, "verbose", "0");
-	self->kq = kq_open();
-	ASSERT_LE(0, self->kq);
-	self->kq2 = kq_open();
-	ASSERT_LE(0, self->kq2);
-	ASSERT_EQ(0, pipe(self->p));
-}
-
-FIXTURE_TEARDOWN(nth)
-{
-	if (self->ctl < 0)
-		return;
-	put(FAILSLAB, "ignore-gfp-wait", "Y");
-	put(FAILSLAB, "verbose", "2");
-}
-
-/*
- * Have allocation @n of what follows fail; 0: none. If there were fewer, the
- * failure may hit the writing or reading of the counter; the next try works.
- */
-static bool fail_nth(int ctl, int n)
-{
-	char buf[16];
-	int len = snprintf(buf, sizeof(buf), "%d", n);
-
-	return pwrite(ctl, buf, len, 0) == len ||
-	       pwrite(ctl, buf, len, 0) == len;
-}
-
-/* Has it failed? If not, there were fewer of them. */
-static bool has_failed(int ctl)
-{
-	char buf[16] = { 0 };
-
-	return (pread(ctl, buf, sizeof(buf) - 1, 0) > 0 ||
-		pread(ctl, buf, sizeof(buf) - 1, 0) > 0) && !atoi(buf);
-}
-
-/* Whichever allocation of a registration fails: ENOMEM, and nothing is left. */
-TEST_F(nth, registration)
-{
-	long before = kq_counter("knotes");
-	struct {
-		int filter;
-		int ident;
-	} kind[] = {
-		{ EVFILT_USER, 1 }, { EVFILT_TIMER, 1 }, { EVFILT_READ, self->p[0] },
-		{ EVFILT_WRITE, self->p[1] }, { EVFILT_READ, self->kq2 },
-		{ EVFILT_READ, open("/proc/self/exe", O_RDONLY | O_CLOEXEC) },
-	};
-	int n, err, failures = 0;
-	bool failed;
-	size_t i;
-
-	if (self->ctl < 0)
-		SKIP(return, "this kernel has no fault injection");
-	for (i = 0; i < ARRAY_SIZE(kind); i++) {
-		for (n = 1, failed = true; failed; n++) {
-			ASSERT_TRUE(fail_nth(self->ctl, n));
-			err = kq_set(self->kq, kind[i].ident, kind[i].filter, EV_ADD);
-			failed = has_failed(self->ctl);
-			ASSERT_TRUE(fail_nth(self->ctl, 0));
-			/* Copying from the program can be made to fail, too. */
-			EXPECT_TRUE(!err || (failed && (err == ENOMEM || err == EFAULT)))
-				TH_LOG("filter %d, %d: error %d", kind[i].filter, n, err);
-			failures += err == ENOMEM;
-			EXPECT_EQ(err ? ENOENT : 0,
-				  kq_set(self->kq, kind[i].ident, kind[i].filter, EV_DELETE));
-		}
-	}
-	EXPECT_LE(ARRAY_SIZE(kind), failures);
-	EXPECT_TRUE(WAIT_FOR(kq_counter("knotes") <= before));
-}
-
-/* The same for a new queue. */
-TEST_F(nth, new_queue)
-{
-	long before = kq_counter("queues");
-	bool failed = true;
-	int kq, n;
-
-	if (self->ctl < 0)
-		SKIP(return, "this kernel has no fault injection");
-	for (n = 1; failed; n++) {
-		ASSERT_TRUE(fail_nth(self->ctl, n));
-		kq = kqueue();
-		failed = has_failed(self->ctl);
-		ASSERT_TRUE(fail_nth(self->ctl, 0));
-		EXPECT_TRUE(kq >= 0 || failed);
-		close(kq);
-	}
-	EXPECT_LT(3, n);
-	EXPECT_TRUE(WAIT_FOR(kq_counter("queues") <= before));
 }
 
 TEST_HARNESS_MAIN
