@@ -15,6 +15,13 @@
 
 #include <kselftest_harness.h>
 
+/*
+ * A test that hangs has a name. One that is slow, because its kernel looks at
+ * each access to memory and its machine is emulated on a busy one, has time.
+ */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT 100
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
