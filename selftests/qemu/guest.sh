@@ -94,16 +94,28 @@ choose_accelerator() {
 	fi
 }
 
+# Print the option that sends the log of the kernel in DIR to a serial port.
+# The usual driver takes a lock that must not be taken in an interrupt, as the
+# debug kernel sees it: it would complain of itself as soon as it has something
+# to say there, and not check any lock after that. The early one takes none.
+console_option() {
+	if has_option "$1" CONFIG_PROVE_RAW_LOCK_NESTING; then
+		echo earlyprintk=ttyS0,115200,keep
+	else
+		echo console=ttyS0
+	fi
+}
+
 # guest DIR INITRD OPTION...: boot the kernel in DIR.
 guest() {
-	kernel=$1/vmlinuz initrd=$2
+	kernel=$1/vmlinuz initrd=$2 console=$(console_option "$1")
 	shift 2
 	# shellcheck disable=SC2086 # lists of words
 	exec timeout --foreground "$patience" qemu-system-x86_64 \
 		-M q35 -cpu max ${machine:-$accelerator -smp $cpus} \
 		-m $guest_memory \
 		-nodefaults -no-user-config -display none -no-reboot \
-		-kernel "$kernel" -initrd "$initrd" -append "console=ttyS0 \
+		-kernel "$kernel" -initrd "$initrd" -append "$console \
 panic=-1 oops=panic printk.devkmsg=on loglevel=7 $append" "$@"
 }
 machine=
