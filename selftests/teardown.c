@@ -43,6 +43,12 @@ static bool socket_gone(int fd)
 	return at_end(fd) || errno == ECONNRESET;
 }
 
+/* What TCP sends to its end may be delivered a moment later. */
+static bool tcp_gone(int fd)
+{
+	return WAIT_FOR(socket_gone(fd));
+}
+
 FIXTURE(last_descriptor)
 {
 	int kq;
@@ -79,12 +85,12 @@ FIXTURE_VARIANT_ADD(last_descriptor, unix_written)
 
 FIXTURE_VARIANT_ADD(last_descriptor, tcp_scanned)
 {
-	.open = open_tcp, .gone = socket_gone,
+	.open = open_tcp, .gone = tcp_gone,
 };
 
 FIXTURE_VARIANT_ADD(last_descriptor, tcp_written)
 {
-	.open = open_tcp, .gone = socket_gone, .write = true,
+	.open = open_tcp, .gone = tcp_gone, .write = true,
 };
 
 FIXTURE_SETUP(last_descriptor)
@@ -392,6 +398,8 @@ TEST_F_TIMEOUT(teardown, waiters_come_while_closed, RACE_TIMEOUT)
 		DUEL(&self->d, {
 			ASSERT_EQ(0, pthread_create(&s[0].thread, NULL, kevent_main, &s[0]));
 			ASSERT_EQ(0, pthread_create(&s[1].thread, NULL, poll_main, &s[1]));
+			/* They run now, and sleep; in this time the other strikes. */
+			usleep(300);
 		});
 		ASSERT_EQ(0, pthread_join(s[0].thread, NULL));
 		ASSERT_EQ(0, pthread_join(s[1].thread, NULL));
