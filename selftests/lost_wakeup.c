@@ -505,7 +505,7 @@ static void *fire_on(void *arg)
 /* Sources that fire without a pause hold up neither changes nor collecting. */
 TEST_F_TIMEOUT(burst, starves_nobody, RACE_TIMEOUT)
 {
-	enum { FIRING = 4, CHANGES = 500 };
+	enum { FIRING = 4, CHANGES = 500, EVENTS = 100 };
 	struct burst *b = &self->b;
 	pthread_t thread[FIRING];
 	long long begin = ts_ms();
@@ -513,13 +513,12 @@ TEST_F_TIMEOUT(burst, starves_nobody, RACE_TIMEOUT)
 
 	for (i = 0; i < FIRING; i++)
 		ASSERT_EQ(0, pthread_create(&thread[i], NULL, fire_on, b));
-	for (i = 0; i < CHANGES && ts_ms() - begin < RACE_MOST_MS; i++) {
+	for (i = 0; i < CHANGES || events < EVENTS; i++) {
+		ASSERT_GT(RACE_MOST_MS, ts_ms() - begin);
 		ASSERT_EQ(0, kq_set(b->kq, i, EVFILT_USER, EV_ADD));
 		events += kq_count(b->kq);
 		ASSERT_EQ(0, kq_set(b->kq, i, EVFILT_USER, EV_DELETE));
 	}
-	EXPECT_EQ(CHANGES, i);
-	EXPECT_LT(CHANGES / 10, events);
 	b->over = true;
 	for (i = 0; i < FIRING; i++)
 		ASSERT_EQ(0, pthread_join(thread[i], NULL));
