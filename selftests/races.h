@@ -7,13 +7,14 @@
  *   a wait queue dies before its file		pollfree.c
  *   the file is already dead when polled	teardown.c
  *   a reference dropped under the object's
- *     own lock, or the object freed too soon	teardown.c
+ *     own lock, or the object freed too soon	teardown.c, stopped_scan.c
  *   closing against delivery			teardown.c, scan_race.c,
  *						stopped_scan.c
  *   scanning against deletion			scan_race.c, stopped_scan.c
  *   a queue closed against activation		teardown.c
  *   chains closed from both ends		teardown.c, nested_cycle.c
- *   a number's next file inherits		scan_race.c, close_race.c
+ *   a number's next file inherits		scan_race.c, stopped_scan.c,
+ *						close_race.c
  *   a wake-up lost between two locks		lost_wakeup.c
  *   ... or swallowed by a waiter that leaves	waiter_leaves.c
  *   starvation by an unfair lock		lost_wakeup.c
