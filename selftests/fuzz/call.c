@@ -167,7 +167,8 @@ void records_check(struct actor *a, const struct kevent_record *kev, int n)
 
 void records_poison(struct kevent_record *kev, int n)
 {
-	memset(kev, POISON, n * sizeof(*kev));
+	if (n)
+		memset(kev, POISON, n * sizeof(*kev));
 }
 
 static void check_untouched(struct actor *a, const struct kevent_record *kev, int n)

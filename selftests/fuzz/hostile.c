@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -53,7 +54,7 @@ struct kevent_record *buffer_with_end(int n)
 	if (!ending) {
 		ending = map(END_PAGES + 1, PROT_READ | PROT_WRITE);
 		if (!ending || mprotect(ending + END_PAGES * PAGE, PAGE, PROT_NONE))
-			return NULL;
+			abort();
 	}
 	end = ending + END_PAGES * PAGE;
 	return (struct kevent_record *)end - n;

@@ -190,6 +190,7 @@ int main(int argc, char **argv)
 	if (argc == 2 && !strcmp(argv[1], "--nothing"))
 		return 0;
 	parse_options(argc, argv);
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("# seed %llu, %d threads\n",
 	       (unsigned long long)opt.seed, opt.threads);
 	prepare();

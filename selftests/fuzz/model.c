@@ -216,6 +216,8 @@ static int attach_error(const struct model *m, const struct queue *q,
 
 	if (child)
 		return kev->filter == EVFILT_READ ? nest_error(m, q, child) : -EINVAL;
+	if (!f)
+		return -EBADF;
 	switch (kev->filter) {
 	case EVFILT_WRITE:
 		if (f->kind == SOURCE_PIPE && f->end == 1 && !f->peer)

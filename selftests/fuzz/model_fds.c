@@ -84,7 +84,7 @@ void model_open_source(struct model *m)
 {
 	static const struct file any_inotify = { .kind = SOURCE_INOTIFY };
 	enum source kind = below(&m->a->rng, SOURCES);
-	int i = some_number(m), k = some_number(m), fd[2], n;
+	int i = some_number(m), k = some_number(m), fd[2], n, end;
 	struct file *f[2];
 
 	if (!source_here[kind])
@@ -94,20 +94,18 @@ void model_open_source(struct model *m)
 	op_result(m->a, n, n > 0);
 	if (!n)
 		return;
-	f[0] = file_new(m, kind, 0);
-	f[0]->refs++;		/* until both are placed */
+	for (end = 0; end < n; end++) {
+		f[end] = file_new(m, kind, end);
+		f[end]->refs++;		/* until both are placed */
+	}
 	if (n == 2) {
-		f[1] = file_new(m, kind, 1);
-		f[1]->refs++;
 		f[0]->peer = f[1];
 		f[1]->peer = f[0];
 	}
-	place(m, fd[0], i, f[0]);
-	if (n == 2)
-		place(m, fd[1], k, f[1]);
-	file_put(f[0]);
-	if (n == 2)
-		file_put(f[1]);
+	for (end = 0; end < n; end++)
+		place(m, fd[end], end ? k : i, f[end]);
+	for (end = 0; end < n; end++)
+		file_put(f[end]);
 	/* A file comes and goes in the folder that inotify watches. */
 	if (kind == SOURCE_FILE)
 		model_refresh(m, &any_inotify, NULL);
