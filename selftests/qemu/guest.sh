@@ -97,10 +97,11 @@ choose_accelerator() {
 # Print the option that sends the log of the kernel in DIR to a serial port.
 # The usual driver takes a lock that must not be taken in an interrupt, as the
 # debug kernel sees it: it would complain of itself as soon as it has something
-# to say there, and not check any lock after that. The early one takes none.
+# to say there, and not check any lock after that. The early one takes none, and
+# a console by name keeps the usual one from being chosen.
 console_option() {
 	if has_option "$1" CONFIG_PROVE_RAW_LOCK_NESTING; then
-		echo earlyprintk=ttyS0,115200,keep
+		echo console=null earlyprintk=ttyS0,115200,keep
 	else
 		echo console=ttyS0
 	fi
