@@ -21,9 +21,17 @@
 
 /*
  * By default only allocations that must not sleep fail, and each failure puts
- * a stack trace into the kernel's log, which looks like a crash.
+ * a stack trace into the kernel's log, which looks like a crash. All of them
+ * fail in threads that have make-it-fail set; in others they must not, so the
+ * filter comes first, and is restored last.
  */
 static const char *const fault_setting[][2] = {
+	{ "failslab/task-filter", "Y" },
+	{ "failslab/times", "1000000000" },
+	{ "failslab/probability", "100" },
+	{ "fail_page_alloc/task-filter", "Y" },
+	{ "fail_page_alloc/times", "1000000000" },
+	{ "fail_page_alloc/probability", "100" },
 	{ "failslab/ignore-gfp-wait", "N" },
 	{ "failslab/verbose", "0" },
 	{ "fail_page_alloc/ignore-gfp-wait", "N" },
@@ -33,7 +41,7 @@ static const char *const fault_setting[][2] = {
 };
 
 #define FAULT_SETTINGS	ARRAY_SIZE(fault_setting)
-#define FAULT_MIN_ORDER	3	/* its index */
+#define FAULT_MIN_ORDER	9	/* its index */
 
 /*
  * Pages are needed only now and then, when a cache is empty: that would shift
@@ -119,9 +127,10 @@ static inline bool fault_done(struct fault *f)
 	bool ok = true;
 	size_t i;
 
-	printf("# %ld faults injected\n", f->injected);
+	if (f->injected)
+		printf("# %ld faults injected\n", f->injected);
 	fflush(stdout);
-	for (i = 0; i < FAULT_SETTINGS; i++)
+	for (i = FAULT_SETTINGS; i--; )
 		ok &= fault_write(i, f->saved[i]);
 	close(f->ctl);
 	close(f->order);

@@ -52,21 +52,6 @@ static uintptr_t crowd_ident(const struct crowd *w, int i)
 	       w->filter == EVFILT_SAMPLE ? i : FIRST_FD + i;
 }
 
-/* How many knotes are queued, as fdinfo has it. */
-static int count_queued(int kq)
-{
-	static struct state s;
-	const char *pos;
-	int n = 0;
-
-	s.text[0] = '\0';
-	if (!state_add(&s, kq))
-		return -1;
-	for (pos = s.text; (pos = strstr(pos, "state:queued")); pos++)
-		n++;
-	return n;
-}
-
 /* Make them anew, all with something to report, and in order. */
 static int crowd_make(int kq, const struct crowd *w)
 {
@@ -82,14 +67,14 @@ static int crowd_make(int kq, const struct crowd *w)
 				w->filter == EVFILT_TIMER ? NOTE_ABSTIME : 0,
 				w->filter == EVFILT_TIMER ? 1 : 0, UD(i));
 		if (!err && w->filter == EVFILT_USER)
-			err = kq_trigger(kq, ident);
+			err = kq_change(kq, ident, EVFILT_USER, 0, NOTE_TRIGGER, 0, UD(i));
 		if (err)
 			return err;
 	}
 	if (w->filter == EVFILT_SAMPLE)
 		return write_number(FIRE, 1);
 	/* Timers have fired when all of them are queued. */
-	return w->filter != EVFILT_TIMER || WAIT_FOR(count_queued(kq) == w->n) ?
+	return w->filter != EVFILT_TIMER || WAIT_FOR(fdinfo_queued(kq) == w->n) ?
 		0 : ETIME;
 }
 
@@ -144,7 +129,7 @@ static const char *crowd_each(struct fault *f, int kq, const struct crowd *w,
 		 name, w->filter, w->flags);
 	if (crowd_make(kq, w))
 		return "it cannot be made";
-	*ready = count_queued(kq) == w->n;
+	*ready = fdinfo_queued(kq) == w->n;
 	if (*ready)
 		wrong = fault_each(f, &c);
 	crowd_remove(kq, w);

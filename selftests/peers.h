@@ -71,6 +71,23 @@ static inline long fdinfo_knotes(int kq)
 	return n;
 }
 
+/* How many knotes @kq lists as queued, -1 if it lists none. */
+static inline long fdinfo_queued(int kq)
+{
+	char path[64], line[256];
+	long n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", kq);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		n += !!strstr(line, " state:queued");
+	fclose(f);
+	return n;
+}
+
 /* The module has nothing left: of no process, for these tests run alone. */
 static inline bool all_freed(void)
 {
