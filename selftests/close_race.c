@@ -24,7 +24,9 @@ FIXTURE_TEARDOWN(close_race)
 	EXPECT_TRUE(all_freed());
 }
 
-#define ROUNDS 6000
+#define ROUNDS		6000
+#define ROUNDS_LEAST	300
+#define RACE_MS		12000
 
 /*
  * One thread registers a number while another closes it, or puts another file
@@ -37,6 +39,7 @@ struct race {
 	int ready;		/* a readable file */
 	int idle;		/* one that never is */
 	bool replace;		/* put idle on the number instead of closing it */
+	bool stop;		/* there are no more rounds */
 	int err;		/* of the registration */
 };
 
@@ -52,13 +55,14 @@ static void *race_register(void *arg)
 	struct race *r = arg;
 	int i;
 
-	for (i = 0; i < ROUNDS; i++) {
+	for (i = 0; ; i++) {
 		pthread_barrier_wait(&r->start);
+		if (r->stop)
+			return NULL;
 		stagger(i * 7 % 257);
 		r->err = kq_set(r->kq, r->number, EVFILT_READ, EV_ADD);
 		pthread_barrier_wait(&r->end);
 	}
-	return NULL;
 }
 
 static bool race_round(struct race *r, int i)
@@ -104,6 +108,7 @@ static const char *race_replaced(struct race *r)
 /* Returns what went wrong, or NULL. */
 static const char *race_run(struct race *r, bool replace)
 {
+	long long end = ts_ms() + RACE_MS;
 	const char *wrong = NULL;
 	pthread_t thread;
 	int i;
@@ -116,22 +121,23 @@ static const char *race_run(struct race *r, bool replace)
 	pthread_barrier_init(&r->end, NULL, 2);
 	if (pthread_create(&thread, NULL, race_register, r))
 		return "no thread";
-	for (i = 0; i < ROUNDS && !wrong; i++) {
+	for (i = 0; !wrong && more_rounds(i, ROUNDS_LEAST, ROUNDS, end); i++) {
 		if (!race_round(r, i))
 			wrong = "descriptors";
 		else
 			wrong = replace ? race_replaced(r) : race_closed(r);
 	}
+	fprintf(stderr, "# %d rounds\n", i);
 	if (wrong)
-		fprintf(stderr, "# round %d: %s (EV_ADD: %s)\n", i, wrong,
-			strerror(r->err));
-	else
-		pthread_join(thread, NULL);
+		fprintf(stderr, "# %s (EV_ADD: %s)\n", wrong, strerror(r->err));
+	r->stop = true;
+	pthread_barrier_wait(&r->start);
+	pthread_join(thread, NULL);
 	return wrong;
 }
 
 /* A registration that races with close() ends as EBADF or closed, not stale. */
-TEST_F(close_race, with_register)
+TEST_F_TIMEOUT(close_race, with_register, 100)
 {
 	struct race r = { .kq = self->kq };
 
@@ -139,17 +145,19 @@ TEST_F(close_race, with_register)
 }
 
 /* A registration that races with dup2() is of the new file, or not at all. */
-TEST_F(close_race, dup2_with_register)
+TEST_F_TIMEOUT(close_race, dup2_with_register, 100)
 {
 	struct race r = { .kq = self->kq };
 
 	EXPECT_EQ(NULL, race_run(&r, true));
 }
 
-#define REUSERS 4
-#define REUSES 20000
+#define REUSERS		4
+#define REUSES		20000
+#define REUSES_LEAST	300
 
 static int reuse_failed;
+static long reuses;
 
 /*
  * Register a number that another thread is perhaps still closing. The knote
@@ -169,16 +177,18 @@ static bool reuse_number(int kq, int i)
 
 static void *reuse_numbers(void *arg)
 {
+	long long end = ts_ms() + RACE_MS;
 	int kq = *(int *)arg, i;
 
-	for (i = 0; i < REUSES; i++)
+	for (i = 0; more_rounds(i, REUSES_LEAST, REUSES, end); i++)
 		if (!reuse_number(kq, i))
 			__atomic_fetch_add(&reuse_failed, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&reuses, i, __ATOMIC_RELAXED);
 	return NULL;
 }
 
 /* Threads reuse each other's numbers: no knote is lost, no event is stale. */
-TEST_F(close_race, reuse_under_load)
+TEST_F_TIMEOUT(close_race, reuse_under_load, 100)
 {
 	pthread_t thread[REUSERS];
 	struct waiter w;
@@ -190,6 +200,7 @@ TEST_F(close_race, reuse_under_load)
 		ASSERT_EQ(0, pthread_create(&thread[i], NULL, reuse_numbers, &self->kq));
 	for (i = 0; i < REUSERS; i++)
 		pthread_join(thread[i], NULL);
+	TH_LOG("%ld rounds", reuses);
 	EXPECT_EQ(0, reuse_failed);
 	EXPECT_EQ(1, fdinfo_knotes(self->kq));
 	EXPECT_FALSE(waiter_done(&w));

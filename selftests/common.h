@@ -64,6 +64,16 @@ static inline long long ts_ms(void)
 	ok_;								\
 })
 
+/*
+ * Another round of a race? As many as @most, but on a slow machine (a debug
+ * kernel, emulated) only what fits into the time until @end, though @least of
+ * them whatever time they take.
+ */
+static inline bool more_rounds(long done, long least, long most, long long end)
+{
+	return done < least || (done < most && ts_ms() < end);
+}
+
 /* A new queue, or -1 with a word to whoever reads the log. */
 static inline int kq_open(void)
 {

@@ -159,15 +159,20 @@ static int use(int fd)
 	return kq_wait(kq, &ev, 1, LIMIT_MS) == 1 ? kq : -1;
 }
 
-/* The module can be loaded, used and unloaded a hundred times. */
+#define LOADS		100
+#define LOADS_LEAST	20
+#define LOADS_MS	45000
+
+/* The module can be loaded, used and unloaded up to a hundred times. */
 TEST_F_TIMEOUT(module, load_unload, 120)
 {
+	long long end = ts_ms() + LOADS_MS;
 	int i, kq;
 
 	if (!self->ko)
 		return;
 	ASSERT_EQ(0, module_unload("kevent"));
-	for (i = 0; i < 100; i++) {
+	for (i = 0; more_rounds(i, LOADS_LEAST, LOADS, end); i++) {
 		ASSERT_EQ(0, module_load(self->ko, ""));
 		kq = use(self->fd);
 		ASSERT_LE(0, kq);
