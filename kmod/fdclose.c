@@ -336,6 +336,8 @@ bool fdclose_watch(struct knote *kn)
 	struct hlist_bl_head *bucket = bucket_of(kn->poll.file);
 	bool open;
 
+	lockdep_assert_held(&kn->kq->mtx);
+
 	hlist_bl_lock(bucket);
 	hlist_bl_add_head(&kn->poll.close_node, bucket);
 	hlist_bl_unlock(bucket);
@@ -356,6 +358,8 @@ bool fdclose_unwatch(struct knote *kn)
 {
 	struct hlist_bl_head *bucket = bucket_of(kn->poll.file);
 	bool ours;
+
+	lockdep_assert_held(&kn->kq->mtx);
 
 	hlist_bl_lock(bucket);
 	ours = !knote_is_closed(kn);

@@ -66,6 +66,8 @@ static bool nest_allowed(struct kqueue *parent, struct kqueue *child)
 {
 	unsigned int below, above;
 
+	lockdep_assert_held(&nest_lock);
+
 	nest_stamp++;
 	below = height_below(child);
 	/* The walk has been at the parent: it is below the child. */

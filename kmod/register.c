@@ -99,6 +99,8 @@ static int knote_link(struct kqueue *kq, struct knote *kn)
 {
 	int ret;
 
+	lockdep_assert_held(&kq->mtx);
+
 	if (knote_is_fd(kn)) {
 		if (!kq->nfd_knotes) {
 			ret = fdclose_hook_get();
@@ -121,6 +123,8 @@ static int knote_link(struct kqueue *kq, struct knote *kn)
 static void knote_unlink(struct kqueue *kq, struct knote *kn)
 {
 	struct knote **pos;
+
+	lockdep_assert_held(&kq->mtx);
 
 	if (!(kn->status & KNOTE_LINKED))
 		return;
@@ -210,6 +214,8 @@ void kqueue_drop_all(struct kqueue *kq)
 static void knote_check(struct kqueue *kq, struct knote *kn)
 {
 	struct kevent_record scratch;
+
+	lockdep_assert_held(&kq->mtx);
 
 	if (kn->status & KNOTE_DISABLED)
 		return;

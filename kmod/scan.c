@@ -46,6 +46,8 @@ struct scan {
 
 static void scan_begin(struct scan *scan, struct kqueue *kq)
 {
+	lockdep_assert_held(&kq->mtx);
+
 	scan->kq = kq;
 	scan->fresh = llist_reverse_order(llist_del_all(&kq->inbox));
 	INIT_LIST_HEAD(&scan->todo);

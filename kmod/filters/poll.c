@@ -34,6 +34,8 @@ static int poll_wake(struct knote *kn, wait_queue_entry_t *wait,
 {
 	__poll_t events = key_to_poll(key);
 
+	lockdep_assert_held(&(*whead)->lock);
+
 	/* No key: the source does not say what happened. */
 	if (events && !(events & (knote_events(kn) | POLLFREE)))
 		return 0;
