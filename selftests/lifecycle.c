@@ -329,7 +329,7 @@ static bool switch_off(void)
 {
 	const char *ko = getenv("KEVENT_KO");
 
-	if (!module_missing("KEVENT_KO") &&
+	if (ko && !module_missing("KEVENT_KO") &&
 	    (module_unload("kevent") || module_load(ko, "")))
 		return false;
 	return WAIT_FOR(!write_number(FTRACE_ENABLED, 0)) ||

@@ -152,6 +152,7 @@ FIXTURE_TEARDOWN(churn)
 TEST_F_TIMEOUT(churn, nothing_lost, 90)
 {
 	struct churn *c = &self->c;
+	long written, taken;
 	int i;
 
 	for (i = 0; i < NTHREADS; i++) {
@@ -171,12 +172,14 @@ TEST_F_TIMEOUT(churn, nothing_lost, 90)
 	for (i = 0; i < NTHREADS; i++) {
 		if (rounds[i] == round_consume)
 			ASSERT_EQ(0, pthread_join(self->w[i].thread, NULL));
-		TH_LOG("thread %d: %ld rounds", i, c->rounds[i]);
-		EXPECT_LT(100, c->rounds[i]);
+		TH_LOG("thread %d: %ld rounds", i, atomic_load(&c->rounds[i]));
+		EXPECT_LT(100, atomic_load(&c->rounds[i]));
 	}
-	TH_LOG("%ld written, %ld taken", c->written, c->taken);
-	ASSERT_EQ(c->written, c->taken);
-	ASSERT_EQ(0, c->errors);
+	written = atomic_load(&c->written);
+	taken = atomic_load(&c->taken);
+	TH_LOG("%ld written, %ld taken", written, taken);
+	ASSERT_EQ(written, taken);
+	ASSERT_EQ(0, atomic_load(&c->errors));
 	ASSERT_NONE(c->kq);
 	for (i = 0; i < NFDS; i++)
 		close(c->fd[i]);

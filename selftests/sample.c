@@ -25,6 +25,7 @@ FIXTURE_SETUP(sample)
 	if (missing)
 		SKIP(return, "KEVENT_SAMPLE_KO %s", missing);
 	self->ko = getenv("KEVENT_SAMPLE_KO");
+	ASSERT_NE(NULL, self->ko);
 	if (!module_loaded("kevent_sample"))
 		ASSERT_EQ(0, module_load(self->ko, ""));
 	self->kq = kq_open();

@@ -18,6 +18,7 @@
 #define READY 10		/* how many descriptors are ready in a collection */
 
 #define __printf(fmt, args) __attribute((format(printf, fmt, args)))
+#define __noreturn __attribute((noreturn))
 
 struct options {
 	int rounds;		/* turns that each contender gets */
@@ -91,7 +92,13 @@ extern const char *const engine_name[MAX_COLUMNS + 1];
 
 int queue_open(void);		/* kqueue() or the end */
 int epoll_open(void);
-void check(bool ok, const char *what);
+void __noreturn check_failed(const char *what);
+
+static inline void check(bool ok, const char *what)
+{
+	if (!ok)
+		check_failed(what);
+}
 
 /* the groups */
 void bench_collect(void);

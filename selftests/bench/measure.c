@@ -16,10 +16,13 @@ static bool with_ratio;
 
 void series_add(struct series *s, long long ns)
 {
+	long long *v;
+
 	if (s->n == s->room) {
 		s->room = s->room ? 2 * s->room : 1024;
-		s->v = realloc(s->v, s->room * sizeof(*s->v));
-		check(s->v, "room for the samples");
+		v = realloc(s->v, s->room * sizeof(*v));
+		check(v, "room for the samples");
+		s->v = v;
 	}
 	s->v[s->n++] = ns;
 }
