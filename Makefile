@@ -84,6 +84,9 @@ check check-debug check-all coverage:
 check-planted:
 	+@exec env BUILD=$(BUILD) NAME='$(NAME)' JOBS='$(JOBS)' selftests/planted/run
 
+lint:
+	+@BUILD=$(BUILD) selftests/lint/run $(LINT)
+
 demo:
 	+@$(RUN) exec -n demo demo
 
@@ -116,6 +119,7 @@ help:
 	@echo
 	@echo "In QEMU, with Debian's kernels; what is missing is installed and fetched:"
 	@echo "  make demo        an echo server, a log file, a timer: one program, one queue"
+	@echo "  make lint        static checks; the tests under AddressSanitizer and UBSAN"
 	@echo "  make check       all selftests under the kernels 6.1 and 6.12"
 	@echo "  make check-debug the same under a debug kernel, with fuzzer and tests inside"
 	@echo "  make check-all   all that, and under the newest and the real-time kernel"
@@ -134,6 +138,7 @@ help:
 	@echo "  FUZZ='-j 8'      fuzz: further options of kevent-fuzz (-h shows them)"
 	@echo "  TEST=timer       check...: only these (selftests/<name>.c, kunit, fuzz)"
 	@echo "  NAME=double-free check-planted: only these (selftests/planted/<name>.patch)"
+	@echo "  LINT=sparse      lint: only these checks (listed in selftests/lint/run)"
 	@echo "  W=1              with more warnings, as errors (check always does so)"
 	@echo "  PREFIX= DESTDIR= install, uninstall: where to (/usr/local)"
 	@echo "  BUILD=<folder>   build there (build)"
@@ -141,6 +146,6 @@ help:
 
 .PHONY: all module need_headers lib examples selftests bench-programs \
 	fuzz-program install uninstall check check-debug check-all check-planted \
-	coverage demo shell bench fuzz clean help
+	coverage lint demo shell bench fuzz clean help
 
 endif

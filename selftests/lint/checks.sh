@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2154 # run, which sources this, sets them
+# shellcheck disable=SC2034 # ... and reads $note
+#
+# The checks. Each runs in the top folder, prints what its tool says, hands
+# what the tool found to findings(), and says in $note what it looked at. It
+# fails if its tool did not work. Tools that would find nothing, and not say
+# so, are first shown something bad.
+
+# Read findings as "FILE:LINE...: TEXT [KIND]"; if $1 is given, that is the
+# kind of all. Descriptor 4 takes them to where they are judged, as
+# "FILE KIND LINE...: TEXT".
+findings() {
+	if [ $# = 1 ]; then
+		sed "s|\$| [$1]|"
+	else
+		cat
+	fi | sed -n 's|^\([^: ]*\):\([0-9].*\) \[\([^] ]*\)\]$|\1 \3 \2|p' >&4
+}
+
+sources() {
+	find "$@" -name '*.[ch]' | sort
+}
+
+count() {
+	wc -l | tr -d ' '
+}
+
+# Tell every 10 s how many of $2 files there are in the folder $1.
+progress() {
+	while sleep 10 && [ -d "$1" ]; do
+		say "      $(find "$1" -name '*.done' | count) of $2 done"
+	done >/dev/null 2>&3 4>&- 8>&-
+}
+
+# in_parallel COMMAND...: run COMMAND FILE for each FILE of the input, as many
+# at a time as there are CPUs, and print the outputs one after another. Fails
+# if any exits with more than 1, which is what findings may lead to.
+in_parallel() {
+	cat >"$tmp/list"
+	rm -rf "$tmp/parts"
+	mkdir "$tmp/parts"
+	progress "$tmp/parts" "$(count <"$tmp/list")" &
+	# shellcheck disable=SC2016 # for the inner shell
+	xargs -P "$(nproc)" -n 1 sh -c '
+		out=$(mktemp "$1/XXXXXX") && shift && "$@" >"$out" 2>&1
+		status=$?
+		mv "$out" "$out.done"
+		[ $status -le 1 ]' sh "$tmp/parts" "$@" <"$tmp/list"
+	status=$?
+	kill $!
+	wait $! 2>/dev/null
+	cat "$tmp/parts"/*
+	rm -rf "$tmp/parts"
+	return $status
+}
+
+# --- The compiler, and sparse ---------------------------------------------
+
+# make_in FOLDER ARGUMENT...
+make_in() {
+	folder=$1
+	shift
+	case $MAKEFLAGS in
+	*jobserver*) ;;
+	*) set -- "-j$(nproc)" "$@" ;;
+	esac
+	${MAKE:-make} --no-print-directory BUILD="$folder" "$@"
+}
+
+# Make the module, with what it says in the file $1.
+make_module() {
+	out=$1
+	shift
+	make_in "$lint" module KDIR="$kdir" W=1 CONFIG_KEVENT_SAMPLE=m \
+		CONFIG_DEBUG_INFO_BTF_MODULES= "$@" >"$out" 2>&1
+	status=$?
+	sed -i 's|[^ ]*/lint/kmod-[^/]*/|kmod/|' "$out"
+	cat "$out"
+	return $status
+}
+
+# What is not compiled says nothing; of the programs no warning is accepted,
+# so what is up to date has none.
+check_warnings() {
+	note="$(sources kmod uapi userspace selftests | count) files"
+	rm -rf "$lint"/kmod-*
+	targets='lib examples selftests bench-programs'
+	[ ! -d selftests/fuzz ] || targets="$targets fuzz-program"
+	# shellcheck disable=SC2086 # a list of words
+	make_in "$build" W=1 $targets && make_in "$build" -C userspace \
+		check-headers || return 1
+	make_module "$tmp/module"
+	status=$?
+	grep -E '(warning|error):' "$tmp/module" | findings W=1
+	sources kmod uapi | xargs perl "$kdir/scripts/kernel-doc" -none \
+		>"$tmp/doc" 2>&1
+	cat "$tmp/doc"
+	grep -E '(warning|error):' "$tmp/doc" | findings kernel-doc
+	return $status
+}
+
+check_sparse() {
+	note="$(find kmod -name '*.c' | count) files"
+	make_module "$tmp/sparse" C=2 || return 1
+	grep -E '(warning|error):' "$tmp/sparse" | findings sparse
+	# All of them, and not only what is compiled again.
+	for file in main knote filters/fd sample/kevent_sample; do
+		grep -q "^  CHECK .*kmod/$file\.c" "$tmp/sparse" || return 1
+	done
+}
+
+# --- Style ----------------------------------------------------------------
+
+# In the kernel, programs would be below tools/, where checkpatch accepts the
+# types of C99 by itself.
+check_checkpatch() {
+	sources kmod uapi >"$tmp/kernel"
+	sources userspace selftests >"$tmp/user"
+	note="$(cat "$tmp/kernel" "$tmp/user" | count) files"
+	echo 'int x=1;' >"$tmp/bad.c"
+	echo "$tmp/bad.c" >>"$tmp/kernel"
+	checkpatch="perl $scripts/scripts/checkpatch.pl --no-tree --strict
+		--terse --show-types --color=never"
+	# shellcheck disable=SC2086 # a list of words
+	{
+		in_parallel $checkpatch -f <"$tmp/kernel" &&
+			in_parallel $checkpatch --ignore PREFER_KERNEL_TYPES \
+				-f <"$tmp/user"
+	} >"$tmp/checkpatch"
+	status=$?
+	cat "$tmp/checkpatch"
+	sed -n 's/^\(.*:[0-9]*: [A-Z]*\):\([A-Z_]*\): \(.*\)/\1: \3 [\2]/p' \
+		"$tmp/checkpatch" >"$tmp/findings"
+	grep -v "^$tmp/bad" "$tmp/findings" | findings
+	[ $status = 0 ] && grep -q "^$tmp/bad.*\[SPACING\]" "$tmp/findings"
+}
+
+# Scripts are known by their first line, parts of them by their name.
+check_shellcheck() {
+	{
+		find . \( -name .git -o -path ./build \) -prune -o \
+			-type f ! -name '*.sh' -exec awk '
+				FNR == 1 && /^#!.*sh$/ { print FILENAME }
+				{ nextfile }' {} +
+		find . \( -name .git -o -path ./build \) -prune -o \
+			-type f -name '*.sh' -print
+	} | sed 's|^\./||' | sort >"$tmp/scripts"
+	note="$(count <"$tmp/scripts") scripts"
+	xargs shellcheck -x -f gcc <"$tmp/scripts" >"$tmp/shellcheck"
+	status=$?
+	cat "$tmp/shellcheck"
+	findings <"$tmp/shellcheck"
+	[ $status -le 1 ] && [ -s "$tmp/scripts" ]
+}
+
+# --- Coccinelle -----------------------------------------------------------
+
+# Rules that are written in OCaml need its compiler, of 300 MB. In 6.1 there
+# are two: one is about the data of a driver, and pointers that are compared
+# with 0, which is what the other finds, are found by sparse too.
+check_coccinelle() {
+	rm -rf "$tmp/tree"
+	mkdir "$tmp/tree" && cp -r kmod "$tmp/tree" || return 1
+	echo 'void f(void *p) { if (p) kfree(p); }' >"$tmp/tree/bad.c"
+	find "$scripts/scripts/coccinelle" -name '*.cocci' | sort |
+		xargs grep -L '^@.*script:ocaml' >"$tmp/rules"
+	note="$(sources kmod | count) files, $(count <"$tmp/rules") semantic patches"
+	in_parallel "$here/coccicheck" "$tmp/tree" <"$tmp/rules" \
+		>"$tmp/coccinelle"
+	status=$?
+	sources kmod | in_parallel "$here/coccicheck" --parse "$tmp/tree" \
+		>>"$tmp/coccinelle"
+	status=$((status + $?))
+	cat "$tmp/coccinelle"
+	grep -v '^bad\.c:' "$tmp/coccinelle" | findings
+	[ $status = 0 ] && grep -q '^bad\.c:.*\[ifnullfree\]$' "$tmp/coccinelle"
+}
+
+# --- Static analysers -----------------------------------------------------
+
+check_analyser() {
+	sources userspace selftests | grep '\.c$' >"$tmp/programs"
+	note="$(count <"$tmp/programs") files"
+	echo '#include <stdlib.h>
+	void f(void *p) { free(p); free(p); }' >"$tmp/bad.c"
+	"$here/analyse" "$tmp/bad.c" >"$tmp/analyser" 2>&1
+	cat "$tmp/analyser"
+	grep -q '\[unix\.Malloc\]$' "$tmp/analyser" || return 1
+	grep -q '\[-Wanalyzer-double-free\]$' "$tmp/analyser" || return 1
+	in_parallel "$here/analyse" <"$tmp/programs" >"$tmp/analyser"
+	status=$?
+	cat "$tmp/analyser"
+	grep -E ':[0-9]+: (warning|error):' "$tmp/analyser" |
+		sort -u | sed 's/ \[CWE-[0-9]*\]//' | findings
+	return $status
+}
+
+# --- The library and the tests, as they run -------------------------------
+
+check_sanitizers() {
+	"$here/sanitizers" >"$tmp/sanitizers" 2>&1
+	status=$?
+	cat "$tmp/sanitizers"
+	note=$(tail -n 1 "$tmp/sanitizers")
+	return $status
+}
