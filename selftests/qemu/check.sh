@@ -15,7 +15,7 @@ fuzz_seconds=120
 describe() {
 	cpus=2 limit=120 kernel=$1 wanted=$tests
 	case $1 in
-	debug*) kernel=debug limit=600 wanted="kunit $tests" ;;
+	debug*) kernel=debug limit=900 wanted="kunit $tests" ;;
 	esac
 	case $1 in
 	debug-4cpus) cpus=4 ;;
