@@ -84,6 +84,8 @@ check check-debug check-all coverage:
 check-planted:
 	+@exec env BUILD=$(BUILD) NAME='$(NAME)' JOBS='$(JOBS)' selftests/planted/run
 
+# make has a variable of this name by itself: "lint".
+LINT =
 lint:
 	+@BUILD=$(BUILD) selftests/lint/run $(LINT)
 
