@@ -2,7 +2,7 @@
 /*
  * Activation: from interrupts and from many threads, to threads that sleep or
  * are just about to. Whatever fires is delivered once, and wakes somebody. A
- * wake-up that is lost shows as a look that returns 0 after LIMIT_MS.
+ * wake-up that is lost shows as a look that takes LIMIT_MS.
  */
 
 #include <linux/hrtimer.h>
@@ -138,7 +138,7 @@ static void irq_fire(struct irq_work *work)
 {
 	struct irq_source *irq = container_of(work, struct irq_source, work);
 
-	if (!IS_ENABLED(CONFIG_PREEMPT_RT) && !in_hardirq())
+	if (!in_hardirq())
 		irq->elsewhere++;
 	source_fire(irq->src);
 }
@@ -150,14 +150,17 @@ static void fire_irq(void *arg)
 	irq_work_queue(&irq->work);
 }
 
-/* A hard interrupt can fire; the thread that it interrupts may be the sleeper. */
+/*
+ * A hard interrupt can fire, on real-time kernels too; the thread that it
+ * interrupts may be the sleeper.
+ */
 static void activation_from_irq(struct kunit *test)
 {
 	struct fixture *fix = test->priv;
 	struct pingpong *pp = pingpong_new(test, 2000);
 	struct irq_source irq = { .src = &fix->sources[0] };
 
-	init_irq_work(&irq.work, irq_fire);
+	irq.work = IRQ_WORK_INIT_HARD(irq_fire);
 	pingpong_run(test, pp, false, fire_irq, &irq);
 	irq_work_sync(&irq.work);
 	KUNIT_EXPECT_EQ(test, irq.elsewhere, 0);
@@ -174,8 +177,9 @@ static void activation_from_irq(struct kunit *test)
  * @fix: the fixture
  * @producers: threads
  * @consumers: threads
- * @timers: or interrupts
- * @firings: how many each producer makes
+ * @timer: or an interrupt
+ * @left: how often that has yet to come
+ * @firings: how many there are to be, of all sources
  * @taken: of each source
  * @all_taken: of all
  * @holders: how many consumers have an event of each source, that is dispatched
@@ -188,11 +192,8 @@ struct crowd {
 	struct fixture *fix;
 	struct worker producers[NR_PRODUCERS];
 	struct worker consumers[NR_CONSUMERS];
-	struct crowd_timer {
-		struct hrtimer timer;
-		struct crowd *crowd;
-		unsigned int left;
-	} timers[NR_PRODUCERS];
+	struct hrtimer timer;
+	unsigned int left;
 	unsigned int firings;
 	atomic64_t taken[NR_SOURCES];
 	atomic64_t all_taken;
@@ -272,26 +273,28 @@ static void crowd_producer(struct worker *worker)
 					   producers[worker->number - 1]);
 	unsigned int i;
 
-	for (i = 0; i < crowd->firings; i++) {
+	for (i = 0; i < crowd->firings / NR_PRODUCERS; i++) {
 		source_fire(&crowd->fix->sources[i % NR_SOURCES]);
 		if (!(i % 64))
 			cond_resched();
 	}
 }
 
-#define CROWD_PERIOD	(500 * NSEC_PER_USEC)
+/* Leaves the CPU some time for others, also on a slow machine. */
+#define CROWD_PERIOD	NSEC_PER_MSEC
 
 static enum hrtimer_restart crowd_tick(struct hrtimer *timer)
 {
-	struct crowd_timer *ct = container_of(timer, struct crowd_timer, timer);
+	struct crowd *crowd = container_of(timer, struct crowd, timer);
 
-	source_fire(&ct->crowd->fix->sources[ct->left % NR_SOURCES]);
-	if (!--ct->left)
+	source_fire(&crowd->fix->sources[crowd->left % NR_SOURCES]);
+	if (!--crowd->left)
 		return HRTIMER_NORESTART;
 	hrtimer_forward_now(timer, CROWD_PERIOD);
 	return HRTIMER_RESTART;
 }
 
+/* @firings: of all producers together. */
 static struct crowd *crowd_new(struct kunit *test, unsigned int firings)
 {
 	struct crowd *crowd = kunit_kzalloc(test, sizeof(*crowd), GFP_KERNEL);
@@ -323,13 +326,13 @@ static bool crowd_start_consumers(struct crowd *crowd)
 /* All is fired; wait until all is taken, then send the consumers home. */
 static bool crowd_finish(struct crowd *crowd)
 {
-	s64 all = (s64)NR_PRODUCERS * crowd->firings;
 	struct kqueue *kq = crowd->fix->kq;
 	unsigned int i;
 	bool ok;
 
 	ok = wait_event_timeout(crowd->progress,
-				atomic64_read(&crowd->all_taken) >= all,
+				atomic64_read(&crowd->all_taken) >=
+				crowd->firings,
 				msecs_to_jiffies(LIMIT_MS));
 	atomic_set(&crowd->stop, 1);
 	ok &= user_trigger(kq);
@@ -340,7 +343,7 @@ static bool crowd_finish(struct crowd *crowd)
 
 static void crowd_judge(struct kunit *test, struct crowd *crowd)
 {
-	unsigned int i, each = NR_PRODUCERS * crowd->firings / NR_SOURCES;
+	unsigned int i, each = crowd->firings / NR_SOURCES;
 
 	for (i = 0; i < NR_SOURCES; i++)
 		KUNIT_EXPECT_EQ(test, atomic64_read(&crowd->taken[i]), each);
@@ -351,7 +354,7 @@ static void crowd_judge(struct kunit *test, struct crowd *crowd)
 /* Many threads fire, some take: each firing arrives once. */
 static void activation_from_threads(struct kunit *test)
 {
-	struct crowd *crowd = crowd_new(test, 4000);
+	struct crowd *crowd = crowd_new(test, 16000);
 	bool ok = crowd_start_consumers(crowd);
 	unsigned int i;
 
@@ -364,24 +367,18 @@ static void activation_from_threads(struct kunit *test)
 	crowd_judge(test, crowd);
 }
 
-/* The same for interrupts of timers, which threads cannot hold up. */
-static void activation_from_timers(struct kunit *test)
+/* The same for the interrupt of a timer, which threads cannot hold up. */
+static void activation_from_timer(struct kunit *test)
 {
 	struct crowd *crowd = crowd_new(test, 1000);
 	bool ok = crowd_start_consumers(crowd);
-	struct crowd_timer *ct = crowd->timers;
-	unsigned int i;
 
-	for (i = 0; i < NR_PRODUCERS; i++, ct++) {
-		ct->crowd = crowd;
-		ct->left = crowd->firings;
-		hrtimer_setup(&ct->timer, crowd_tick, CLOCK_MONOTONIC,
-			      HRTIMER_MODE_REL);
-		hrtimer_start(&ct->timer, CROWD_PERIOD, HRTIMER_MODE_REL);
-	}
+	crowd->left = crowd->firings;
+	hrtimer_setup(&crowd->timer, crowd_tick, CLOCK_MONOTONIC,
+		      HRTIMER_MODE_REL_HARD);
+	hrtimer_start(&crowd->timer, CROWD_PERIOD, HRTIMER_MODE_REL_HARD);
 	ok &= crowd_finish(crowd);
-	for (i = 0; i < NR_PRODUCERS; i++)
-		hrtimer_cancel(&crowd->timers[i].timer);
+	hrtimer_cancel(&crowd->timer);
 	KUNIT_EXPECT_TRUE(test, ok);
 	crowd_judge(test, crowd);
 }
@@ -430,16 +427,33 @@ static struct waiters *waiters_new(struct kunit *test)
 	return waiters;
 }
 
-/* Start all and wait until they sleep. */
+/* How many threads are on the queue to be woken. */
+static unsigned int nr_waiting(struct kqueue *kq)
+{
+	struct list_head *pos;
+	unsigned int n = 0;
+
+	raw_spin_lock_irq(&kq->waiters.lock);
+	list_for_each(pos, &kq->waiters.task_list)
+		n++;
+	raw_spin_unlock_irq(&kq->waiters.lock);
+	return n;
+}
+
+/* Start all and wait until they wait. */
 static bool waiters_start(struct waiters *waiters)
 {
+	ktime_t end = ktime_add_ms(ktime_get(), LIMIT_MS);
 	bool ok = true;
 	unsigned int i;
 
 	for (i = 0; i < NR_WAITERS; i++)
 		ok &= worker_start(&waiters->worker[i], i + 1, waiters_wait);
-	for (i = 0; ok && i < NR_WAITERS; i++)
-		ok &= worker_wait_asleep(&waiters->worker[i]);
+	while (nr_waiting(waiters->kq) < NR_WAITERS) {
+		if (ktime_after(ktime_get(), end))
+			return false;
+		schedule_timeout_uninterruptible(1);
+	}
 	return ok;
 }
 
@@ -464,25 +478,22 @@ static void activation_one_each(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, seen, BIT(NR_WAITERS) - 1);
 }
 
-static bool waiter_done(struct waiters *waiters, unsigned int i)
+/* An event that stays ready is passed on: all that wait return with it. */
+static void activation_passed_on(struct kunit *test)
 {
-	return completion_done(&waiters->worker[i].done);
-}
+	struct fixture *fix = test->priv;
+	struct waiters *waiters = waiters_new(test);
+	bool ok = waiters_start(waiters) && user_trigger(fix->kq);
+	unsigned int i;
 
-/* Wait for the first to leave, and until the others sleep. How many left? */
-static unsigned int waiters_done(struct waiters *waiters)
-{
-	ktime_t end = ktime_add_ms(ktime_get(), LIMIT_MS);
-	unsigned int i, done;
+	for (i = 0; i < NR_WAITERS; i++)
+		ok &= worker_join(&waiters->worker[i]);
 
-	do {
-		done = 0;
-		for (i = 0; i < NR_WAITERS; i++) {
-			worker_wait_asleep(&waiters->worker[i]);
-			done += waiter_done(waiters, i);
-		}
-	} while (!done && ktime_before(ktime_get(), end));
-	return done;
+	KUNIT_EXPECT_TRUE(test, ok);
+	for (i = 0; i < NR_WAITERS; i++) {
+		KUNIT_EXPECT_EQ(test, waiters->ret[i], 1);
+		KUNIT_EXPECT_EQ(test, waiters->ev[i].filter, EVFILT_USER);
+	}
 }
 
 /* One event wakes one thread and leaves the others asleep. */
@@ -490,26 +501,66 @@ static void activation_no_herd(struct kunit *test)
 {
 	struct fixture *fix = test->priv;
 	struct waiters *waiters = waiters_new(test);
-	unsigned long sleeps[NR_WAITERS] = {};
-	unsigned int i, done, disturbed = 0;
 	bool ok = waiters_start(waiters);
+	unsigned int i, left[NR_WAITERS];
 
-	for (i = 0; i < NR_WAITERS; i++)
-		sleeps[i] = READ_ONCE(waiters->worker[i].task->nvcsw);
-	source_fire(&fix->sources[0]);
-	done = waiters_done(waiters);
-	for (i = 0; i < NR_WAITERS; i++)
-		if (!waiter_done(waiters, i))
-			disturbed += sleeps[i] !=
-				READ_ONCE(waiters->worker[i].task->nvcsw);
-	for (i = 1; i < NR_WAITERS; i++)
+	for (i = 0; i < NR_WAITERS; i++) {
 		source_fire(&fix->sources[i]);
+		left[i] = nr_waiting(fix->kq);
+	}
 	for (i = 0; i < NR_WAITERS; i++)
 		ok &= worker_join(&waiters->worker[i]);
 
 	KUNIT_EXPECT_TRUE(test, ok);
-	KUNIT_EXPECT_EQ(test, done, 1);
-	KUNIT_EXPECT_EQ(test, disturbed, 0);
+	KUNIT_EXPECT_EQ(test, left[0], NR_WAITERS - 1);
+	for (i = 1; i < NR_WAITERS; i++)
+		KUNIT_EXPECT_LE(test, left[i], left[i - 1]);
+}
+
+/* --- Just when somebody looks --------------------------------------------- */
+
+/*
+ * What fires between the look at the source and the end of that look is not
+ * lost, whether the look has found something or not.
+ */
+static void look_twice(struct kunit *test, u16 flags, bool ready, bool listed)
+{
+	struct fixture *fix = test->priv;
+	struct source *src = &fix->sources[0];
+	int n;
+
+	KUNIT_ASSERT_EQ(test, change_flags(fix->kq, 0, EVFILT_TEST_LEVEL,
+					   EV_ADD | flags), 0);
+	source_fire(src);
+	if (listed)
+		KUNIT_EXPECT_EQ(test, collect(fix->kq, fix->ev, 1), 1);
+	if (!ready)
+		source_quiet(src);
+	src->echo = true;
+
+	n = collect(fix->kq, fix->ev, 1);
+	if (ready)
+		KUNIT_EXPECT_EQ(test, n, 1);
+	/* One that was on the list may have been looked at again at once. */
+	if (ready || n == 0)
+		n = collect(fix->kq, fix->ev, 1);
+	KUNIT_EXPECT_EQ(test, n, 1);
+	KUNIT_EXPECT_EQ(test, fix->ev[0].data, ready ? 2 : 1);
+	KUNIT_EXPECT_EQ(test, change_flags(fix->kq, 0, EVFILT_TEST_LEVEL,
+					   EV_DELETE), 0);
+	source_quiet(src);
+}
+
+/* A source that fires while it is looked at is looked at again. */
+static void activation_during_look(struct kunit *test)
+{
+	fixture_make_sources(test, 1);
+	look_twice(test, 0, true, false);
+	look_twice(test, 0, false, false);
+	look_twice(test, 0, true, true);
+	look_twice(test, 0, false, true);
+	look_twice(test, EV_CLEAR, true, false);
+	look_twice(test, EV_CLEAR, false, false);
 }
 
 static struct kunit_case activation_cases[] = {
@@ -517,9 +568,11 @@ static struct kunit_case activation_cases[] = {
 	KUNIT_CASE(activation_wakes_dozer),
 	KUNIT_CASE(activation_from_irq),
 	KUNIT_CASE(activation_from_threads),
-	KUNIT_CASE(activation_from_timers),
+	KUNIT_CASE(activation_from_timer),
 	KUNIT_CASE(activation_one_each),
+	KUNIT_CASE(activation_passed_on),
 	KUNIT_CASE(activation_no_herd),
+	KUNIT_CASE(activation_during_look),
 	{}
 };
 

@@ -23,11 +23,11 @@ void source_fire(struct source *src)
 {
 	unsigned long flags;
 
-	spin_lock_irqsave(&src->lock, flags);
+	raw_spin_lock_irqsave(&src->lock, flags);
 	atomic64_inc(&src->count);
 	if (src->kn)
 		knote_activate(src->kn);
-	spin_unlock_irqrestore(&src->lock, flags);
+	raw_spin_unlock_irqrestore(&src->lock, flags);
 }
 
 /* What was ready is so no longer; as with most sources, nobody is told. */
@@ -50,10 +50,10 @@ static int test_attach(struct knote *kn)
 	src = &fixture->sources[kn->ident];
 	kn->priv[0] = src;
 
-	spin_lock_irq(&src->lock);
+	raw_spin_lock_irq(&src->lock);
 	src->kn = kn;
 	src->attached++;
-	spin_unlock_irq(&src->lock);
+	raw_spin_unlock_irq(&src->lock);
 	return atomic64_read(&src->count) > 0;
 }
 
@@ -61,18 +61,24 @@ static void test_detach(struct knote *kn)
 {
 	struct source *src = source_of(kn);
 
-	spin_lock_irq(&src->lock);
+	raw_spin_lock_irq(&src->lock);
 	if (src->last_words)
 		knote_activate(kn);
 	src->kn = NULL;
 	src->detached++;
-	spin_unlock_irq(&src->lock);
+	raw_spin_unlock_irq(&src->lock);
 }
 
 static bool test_event(struct knote *kn, struct kevent_record *kev)
 {
-	kev->data = atomic64_read(&source_of(kn)->count);
+	struct source *src = source_of(kn);
+
+	kev->data = atomic64_read(&src->count);
 	kev->fflags = kn->sfflags;
+	if (src->echo) {
+		src->echo = false;
+		source_fire(src);
+	}
 	return kev->data;
 }
 
@@ -217,8 +223,11 @@ int collect(struct kqueue *kq, struct kevent_record *ev, int n)
 int collect_wait(struct kqueue *kq, unsigned int thread,
 		 struct kevent_record *ev, int n)
 {
-	return collect_until(kq, thread, ev, n,
-			     ktime_add_ms(ktime_get(), LIMIT_MS));
+	ktime_t deadline = ktime_add_ms(ktime_get(), LIMIT_MS);
+	int ret = collect_until(kq, thread, ev, n, deadline);
+
+	/* Events that are found when time is up have woken nobody. */
+	return ktime_before(ktime_get(), deadline) ? ret : -ETIME;
 }
 
 /* --- The fixture ---------------------------------------------------------- */
@@ -329,7 +338,7 @@ void fixture_make_sources(struct kunit *test, unsigned int n)
 	KUNIT_ASSERT_NOT_NULL(test, fix->sources);
 	fix->nr_sources = n;
 	for (i = 0; i < n; i++)
-		spin_lock_init(&fix->sources[i].lock);
+		raw_spin_lock_init(&fix->sources[i].lock);
 }
 
 /* --- Changes -------------------------------------------------------------- */

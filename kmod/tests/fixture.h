@@ -44,16 +44,18 @@
  * @attached: how often a knote was
  * @detached: how often it went
  * @last_words: fire once more at the end of detach
+ * @echo: fire once more at the end of the next event function
  *
  * Their idents are indices of fixture.sources.
  */
 struct source {
-	spinlock_t lock;	/* between firing and detaching */
+	raw_spinlock_t lock;	/* between firing and detaching */
 	struct knote *kn;
 	atomic64_t count;
 	unsigned int attached;
 	unsigned int detached;
 	bool last_words;
+	bool echo;
 };
 
 void source_fire(struct source *src);
@@ -109,7 +111,7 @@ struct knote *find_knote(struct kqueue *kq, u64 ident, s16 filter);
 /*
  * Collect up to @n events as a process does, without waiting or waiting for
  * LIMIT_MS at most, in the memory of thread number @thread; the test itself is
- * 0. Returns what kqueue_collect() does.
+ * 0. Returns what kqueue_collect() does, but -ETIME when the limit is reached.
  */
 int collect(struct kqueue *kq, struct kevent_record *ev, int n);
 int collect_wait(struct kqueue *kq, unsigned int thread,

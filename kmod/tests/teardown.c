@@ -92,7 +92,10 @@ struct ticker {
 static struct ticker ticker;
 
 #define EVFILT_TICKER	(-123)
-#define TICKER_PERIOD	(200 * NSEC_PER_USEC)
+#define TICKER_PERIOD	NSEC_PER_MSEC
+
+/* When it first fires, from now: so that it hits all moments of what follows. */
+static u64 ticker_delay;
 
 static enum hrtimer_restart ticker_tick(struct hrtimer *timer)
 {
@@ -106,8 +109,8 @@ static int ticker_attach(struct knote *kn)
 {
 	ticker.kn = kn;
 	hrtimer_setup(&ticker.timer, ticker_tick, CLOCK_MONOTONIC,
-		      HRTIMER_MODE_REL);
-	hrtimer_start(&ticker.timer, TICKER_PERIOD, HRTIMER_MODE_REL);
+		      HRTIMER_MODE_REL_HARD);
+	hrtimer_start(&ticker.timer, ticker_delay, HRTIMER_MODE_REL_HARD);
 	return 0;
 }
 
@@ -138,6 +141,7 @@ static bool ticker_round(struct fixture *fix, unsigned int round)
 	bool oneshot = round % 2;
 
 	ticker.ticks = 0;
+	ticker_delay = round * 200;
 	if (change_flags(kq, 1, EVFILT_TICKER,
 			 EV_ADD | (oneshot ? EV_ONESHOT : EV_CLEAR)))
 		return false;
