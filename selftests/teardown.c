@@ -331,11 +331,13 @@ TEST_F_TIMEOUT(queue_closed, while_fired, RACE_TIMEOUT)
 		ASSERT_EQ(1, kq_count(f->fd));
 }
 
+/* A thread that waits in a queue until that is closed. */
 struct sleeper {
 	pthread_t thread;
 	int kq;
-	int epfd;
+	int tid;
 	int ret;
+	int err;
 	int revents;
 };
 
@@ -344,6 +346,7 @@ static void *poll_main(void *arg)
 	struct sleeper *s = arg;
 	struct pollfd pfd = { .fd = s->kq, .events = POLLIN };
 
+	__atomic_store_n(&s->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
 	s->ret = poll(&pfd, 1, LIMIT_MS);
 	s->revents = pfd.revents;
 	return NULL;
@@ -354,11 +357,24 @@ static void *kevent_main(void *arg)
 	struct sleeper *s = arg;
 	struct kevent ev;
 
+	__atomic_store_n(&s->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
 	do {
 		s->ret = kq_wait(s->kq, &ev, 1, LIMIT_MS);
 	} while (s->ret > 0);
-	s->revents = errno;
+	s->err = errno;
 	return NULL;
+}
+
+static bool sleeper_start(struct sleeper *s, void *(*call)(void *arg), int kq)
+{
+	*s = (struct sleeper){ .kq = kq };
+	return !pthread_create(&s->thread, NULL, call, s);
+}
+
+static bool sleeper_asleep(struct sleeper *s, long nr)
+{
+	return WAIT_FOR(__atomic_load_n(&s->tid, __ATOMIC_ACQUIRE)) &&
+	       wait_asleep_in(s->tid, nr);
 }
 
 FIXTURE(teardown)
@@ -377,36 +393,33 @@ FIXTURE_TEARDOWN(teardown)
 	EXPECT_TRUE(all_freed());
 }
 
-/*
- * Those who come to wait while the queue is closed: kevent() ends with EBADF,
- * poll(2) with an event, an error, or POLLNVAL as the number is free already.
- */
-TEST_F_TIMEOUT(teardown, waiters_come_while_closed, RACE_TIMEOUT)
+/* Those who wait in a queue, and who comes to wait, while it is closed: all get EBADF. */
+TEST_F_TIMEOUT(teardown, queue_waited_in, RACE_TIMEOUT)
 {
 	struct rounds r = { .least = 40 };
-	struct sleeper s[2];
+	struct sleeper first, second, other;
 	struct closing c;
-	int kq;
+	struct kevent ev;
+	int n, err;
 
 	ASSERT_TRUE(duel_open(&self->d, do_close, &c));
 	while (next_round(&r)) {
-		kq = kq_open();
-		ASSERT_EQ(0, kq_change(kq, 1, EVFILT_TIMER, EV_ADD, NOTE_USECONDS, 300, NULL));
-		s[0].kq = kq;
-		s[1].kq = kq;
-		c.fd = kq;
-		DUEL(&self->d, {
-			ASSERT_EQ(0, pthread_create(&s[0].thread, NULL, kevent_main, &s[0]));
-			ASSERT_EQ(0, pthread_create(&s[1].thread, NULL, poll_main, &s[1]));
-			/* They run now, and sleep; in this time the other strikes. */
-			usleep(300);
-		});
-		ASSERT_EQ(0, pthread_join(s[0].thread, NULL));
-		ASSERT_EQ(0, pthread_join(s[1].thread, NULL));
-		ASSERT_EQ(-1, s[0].ret);
-		ASSERT_EQ(EBADF, s[0].revents);
-		ASSERT_EQ(1, s[1].ret);
-		ASSERT_NE(0, s[1].revents & (POLLIN | POLLERR | POLLNVAL));
+		c.fd = kq_open();
+		ASSERT_EQ(0, kq_set(c.fd, 1, EVFILT_USER, EV_ADD));
+		ASSERT_TRUE(sleeper_start(&first, kevent_main, c.fd));
+		ASSERT_TRUE(sleeper_start(&second, kevent_main, c.fd));
+		ASSERT_TRUE(sleeper_start(&other, poll_main, c.fd));
+		ASSERT_TRUE(sleeper_asleep(&first, SYS_ioctl));
+		ASSERT_TRUE(sleeper_asleep(&second, SYS_ioctl));
+		ASSERT_TRUE(sleeper_asleep(&other, SYS_poll));
+		DUEL(&self->d, n = kq_wait(c.fd, &ev, 1, LIMIT_MS); err = errno);
+		ASSERT_TRUE(n == -1 && err == EBADF);
+		ASSERT_EQ(0, pthread_join(first.thread, NULL));
+		ASSERT_EQ(0, pthread_join(second.thread, NULL));
+		ASSERT_EQ(0, pthread_join(other.thread, NULL));
+		ASSERT_TRUE(first.ret == -1 && first.err == EBADF);
+		ASSERT_TRUE(second.ret == -1 && second.err == EBADF);
+		ASSERT_TRUE(other.ret == 1 && other.revents & (POLLERR | POLLHUP));
 		ASSERT_TRUE(all_freed());
 	}
 	EXPECT_ROUNDS(&r);
@@ -518,12 +531,11 @@ TEST_F_TIMEOUT(teardown, chain_closed_from_both_ends, RACE_TIMEOUT)
 	ASSERT_TRUE(duel_open(&self->d, close_upwards, &c));
 	while (next_round(&r)) {
 		ASSERT_TRUE(chain_open(&c));
-		top.kq = c.kq[DEPTH - 1];
-		ASSERT_EQ(0, pthread_create(&top.thread, NULL, kevent_main, &top));
+		ASSERT_TRUE(sleeper_start(&top, kevent_main, c.kq[DEPTH - 1]));
 		DUEL(&self->d, close_downwards(&c));
 		ASSERT_EQ(0, pthread_join(top.thread, NULL));
 		ASSERT_EQ(-1, top.ret);
-		ASSERT_EQ(EBADF, top.revents);
+		ASSERT_EQ(EBADF, top.err);
 		ASSERT_EQ(DEPTH, c.closed);
 		ASSERT_TRUE(all_freed());
 	}
