@@ -189,7 +189,9 @@ void kqueue_get(struct kqueue *kq)
 /* The last reference is gone. Context: may sleep. */
 void kqueue_free(struct kqueue *kq)
 {
-	irq_work_sync(&kq->wake_work);
+	/* On PREEMPT_RT this waits for RCU. */
+	if (kq->polled)
+		irq_work_sync(&kq->wake_work);
 	kevent_user_put(kq->user);
 	mutex_destroy(&kq->mtx);
 	kfree(kq);
@@ -218,7 +220,9 @@ void kqueue_close(struct kqueue *kq)
 	mutex_unlock(&kq->mtx);
 
 	swake_up_all(&kq->waiters);
-	irq_work_queue(&kq->wake_work);
+	/* Pairs with the barrier in kqueue_poll_empty(). */
+	if (wq_has_sleeper(&kq->pollers))
+		irq_work_queue(&kq->wake_work);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kqueue_close);
 
@@ -292,6 +296,8 @@ static __poll_t kqueue_poll(struct file *file, poll_table *wait)
 	if (kq->files != current->files && !(current->flags & PF_KTHREAD))
 		return EPOLLERR;
 
+	if (!poll_does_not_wait(wait))
+		WRITE_ONCE(kq->polled, true);
 	poll_wait(file, &kq->pollers, wait);
 	if (READ_ONCE(kq->closing))
 		return EPOLLERR | EPOLLHUP;

@@ -33,6 +33,7 @@ struct seq_file;
  * @pollers: those who poll the queue: epoll, another queue, io_uring. Their
  *	callbacks may lead back to this queue, so they are woken from @wake_work
  * @wake_work: wakes @pollers
+ * @polled: there has been a poller, so @wake_work may be in use
  * @late_knotes: knotes that the close hook has taken in a thread that cannot
  *	drop them itself; see fdclose.c
  * @late_work: drops them
@@ -63,6 +64,7 @@ struct kqueue {
 	struct swait_queue_head waiters;
 	wait_queue_head_t pollers;
 	struct irq_work wake_work;
+	bool polled;
 	struct llist_head late_knotes;
 	struct work_struct late_work;
 	struct work_struct free_work;
