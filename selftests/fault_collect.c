@@ -150,7 +150,7 @@ static const char *crowds(struct fault *f, int kq, int fd, int filter,
 		w.flags = ways[i];
 		wrong = crowd_each(f, kq, &w, name, ready);
 	}
-	if (!*ready || wrong)
+	if (wrong || !*ready)
 		return wrong;
 	turn++;
 	w.n = turn % 2 ? 100 : 17;

@@ -369,7 +369,7 @@ FIXTURE_TEARDOWN(pingpong)
 /* Every ball is always somewhere, and in one place only. */
 TEST_F_TIMEOUT(pingpong, no_ball_is_lost, RACE_TIMEOUT)
 {
-	struct player player[2 * PLAYERS_MAX];
+	struct player player[2 * PLAYERS_MAX] = {};
 	struct court *c = &self->c;
 	int i;
 

@@ -167,7 +167,7 @@ void records_check(struct actor *a, const struct kevent_record *kev, int n)
 
 void records_poison(struct kevent_record *kev, int n)
 {
-	if (n)
+	if (kev && n)
 		memset(kev, POISON, n * sizeof(*kev));
 }
 

@@ -49,15 +49,15 @@ void *bad_address(struct rng *r, bool for_writing)
 
 struct kevent_record *buffer_with_end(int n)
 {
-	char *end;
+	char *pages = ending;
 
-	if (!ending) {
-		ending = map(END_PAGES + 1, PROT_READ | PROT_WRITE);
-		if (!ending || mprotect(ending + END_PAGES * PAGE, PAGE, PROT_NONE))
+	if (!pages) {
+		pages = map(END_PAGES + 1, PROT_READ | PROT_WRITE);
+		if (!pages || mprotect(pages + END_PAGES * PAGE, PAGE, PROT_NONE))
 			abort();
+		ending = pages;
 	}
-	end = ending + END_PAGES * PAGE;
-	return (struct kevent_record *)end - n;
+	return (struct kevent_record *)(pages + END_PAGES * PAGE) - n;
 }
 
 /* An argument of @size bytes, of which the last is @last. */

@@ -85,7 +85,7 @@ void model_open_source(struct model *m)
 	static const struct file any_inotify = { .kind = SOURCE_INOTIFY };
 	enum source kind = below(&m->a->rng, SOURCES);
 	int i = some_number(m), k = some_number(m), fd[2], n, end;
-	struct file *f[2];
+	struct file *f[2] = {};
 
 	if (!source_here[kind])
 		return;

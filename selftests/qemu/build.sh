@@ -64,8 +64,10 @@ image_release() {
 
 # A module only loads into the kernel that it was built for.
 check_kernel() {
-	[ -s "$1/vmlinuz" ] && [ -s "$1/build/include/config/auto.conf" ] ||
-		die "$1 is no kernel with what modules need: remove it"
+	for file in vmlinuz build/include/config/auto.conf; do
+		[ -s "$1/$file" ] ||
+			die "$1 is no kernel with what modules need: remove it"
+	done
 	booted=$(image_release "$1/vmlinuz")
 	[ "$booted" = "$(release "$1")" ] ||
 		die "$1 has the kernel $booted, but what modules need for" \
