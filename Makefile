@@ -87,7 +87,7 @@ check-planted:
 # make has a variable of this name by itself: "lint".
 LINT =
 lint:
-	+@BUILD=$(BUILD) selftests/lint/run $(LINT)
+	+@BUILD=$(BUILD) selftests/lint/run $(ONLY)
 
 demo:
 	+@$(RUN) exec -n demo demo
@@ -140,7 +140,7 @@ help:
 	@echo "  FUZZ='-j 8'      fuzz: further options of kevent-fuzz (-h shows them)"
 	@echo "  TEST=timer       check...: only these (selftests/<name>.c, kunit, fuzz)"
 	@echo "  NAME=double-free check-planted: only these (selftests/planted/<name>.patch)"
-	@echo "  LINT=sparse      lint: only these checks (listed in selftests/lint/run)"
+	@echo "  ONLY=sparse      lint: only these checks (listed in selftests/lint/run)"
 	@echo "  W=1              with more warnings, as errors (check always does so)"
 	@echo "  PREFIX= DESTDIR= install, uninstall: where to (/usr/local)"
 	@echo "  BUILD=<folder>   build there (build)"
