@@ -142,8 +142,12 @@ static int exec_child(int n, int other)
 		return EXEC_WRONG;
 	execl("/proc/self/exe", "self", AFTER_EXEC, "0", "0", "0", NULL);
 	fault_end(&f);
-	if (errno != ENOMEM && errno != EFAULT && errno != E2BIG && errno != EAGAIN)
+	/* ENOENT is what procfs says when it has no memory for an inode. */
+	if (errno != ENOMEM && errno != EFAULT && errno != E2BIG &&
+	    errno != EAGAIN && errno != ENOENT) {
+		perror("# exec");
 		return EXEC_WRONG;
+	}
 	state_take(&c, &after);
 	if (!f.hit || strcmp(before.text, after.text) || kq_count(c.kq[0]) != 1 ||
 	    kq_set(c.kq[0], other, EVFILT_READ, EV_DELETE))
