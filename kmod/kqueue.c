@@ -296,8 +296,7 @@ static __poll_t kqueue_poll(struct file *file, poll_table *wait)
 	if (kq->files != current->files && !(current->flags & PF_KTHREAD))
 		return EPOLLERR;
 
-	if (!poll_does_not_wait(wait))
-		WRITE_ONCE(kq->polled, true);
+	WRITE_ONCE(kq->polled, true);
 	poll_wait(file, &kq->pollers, wait);
 	if (READ_ONCE(kq->closing))
 		return EPOLLERR | EPOLLHUP;
