@@ -187,6 +187,10 @@ static inline long kq_counter(const char *name)
 	return read_number(path);
 }
 
+/* What is less urgent than an error does not go to the console: tests expect it. */
+#define CONSOLE_LEVEL	"/proc/sys/kernel/printk"	/* the first of four */
+#define LEVEL_ERRORS	4
+
 #define KQ_PARAM(name)	"/sys/module/kevent/parameters/" name
 
 /* Wait until thread @tid of this process sleeps in system call @nr. */

@@ -210,8 +210,6 @@ static int put(const char *dir, const char *name, const char *text)
  */
 #define MEMORY_MIB		4
 #define MEMORY_MAX		"4M"
-#define CONSOLE_LEVEL		"/proc/sys/kernel/printk"	/* the first of four */
-#define LEVEL_ERRORS		4
 
 FIXTURE(memory)
 {

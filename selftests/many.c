@@ -52,6 +52,8 @@ FIXTURE_TEARDOWN(hundred_thousand)
 		write_number(MAX_KNOTES, self->limit);
 }
 
+#define STRIDE	7919u	/* a prime */
+
 static bool add_all(struct herd *h)
 {
 	long long end = ts_ms() + OPEN_MS;
@@ -64,6 +66,9 @@ static bool add_all(struct herd *h)
 		EV_SET(&h->kev[i], h->fds[i], EVFILT_READ,
 		       EV_ADD | EV_CLEAR, 0, 0, UD(i));
 	}
+	/* An even number, for make_ready(), and no multiple of its stride. */
+	while (i % 2 || i % STRIDE == 0)
+		close(h->fds[--i]);
 	h->n = i;
 	return !kevent(h->kq, h->kev, h->n, NULL, 0, NULL);
 }
@@ -75,7 +80,7 @@ static bool make_ready(struct herd *h, bool odd_too)
 	unsigned int i, n;
 
 	for (n = 0; n < NREADY; n++) {
-		i = n * 7919u % h->n;
+		i = n * STRIDE % h->n;
 		if (write(h->fds[i], &val, sizeof(val)) != sizeof(val))
 			return false;
 		h->wanted[i] = odd_too || i % 2 == 0;
