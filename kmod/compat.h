@@ -13,6 +13,7 @@
 #include <linux/file.h>
 #include <linux/ftrace.h>
 #include <linux/hrtimer.h>
+#include <linux/pipe_fs_i.h>
 #include <linux/ptrace.h>
 #include <linux/version.h>
 #include <net/sock.h>
@@ -92,6 +93,18 @@ static inline unsigned long kevent_ftrace_arg(struct ftrace_regs *fregs, int n)
  * looks at (84960bf24031).
  */
 long unix_inq_len(struct sock *sk);
+
+/*
+ * Have a pipe wake its readers for each write, not only when it was empty. It
+ * once did so for whoever had polled it, and 7.x does for whoever asks for edges.
+ * Kbuild looks for the member that says so.
+ */
+static inline void pipe_wake_each_write(struct pipe_inode_info *pipe)
+{
+#ifdef KEVENT_PIPE_PSEUDO_EDGETRIGGER
+	WRITE_ONCE(pipe->pseudo_edgetrigger, true);
+#endif
+}
 
 /*
  * For batches of records on the stack, of which only what was written is read:

@@ -66,6 +66,10 @@ static int attach_kind(struct knote *kn)
 		return file_attach(kn);
 	case FD_PLAIN:
 		return 1;
+	case FD_PIPE:
+		if (kn->flags & EV_CLEAR)
+			pipe_wake_each_write(kn->poll.file->private_data);
+		fallthrough;
 	default:
 		return fd_poll_attach(kn);
 	}
