@@ -187,7 +187,10 @@ static inline long kq_counter(const char *name)
 	return read_number(path);
 }
 
-/* What is less urgent than an error does not go to the console: tests expect it. */
+/*
+ * The level of the console, with which some tests keep from it what is only a
+ * warning, but looks like a crash to those who read along.
+ */
 #define CONSOLE_LEVEL	"/proc/sys/kernel/printk"	/* the first of four */
 #define LEVEL_ERRORS	4
 

@@ -12,6 +12,7 @@
 #define KEVENT_SELFTESTS_FAULT_H
 
 #include <limits.h>
+#include <sys/klog.h>
 #include <sys/mman.h>
 
 #include "common.h"
@@ -57,6 +58,8 @@ static const char *const fault_pass[] = { "20", "0" };
  * @ctl: its fail-nth
  * @order: fail_page_alloc/min-order, open for when we are not root any more
  * @saved: what the settings were
+ * @console: the console's level, while it is lowered
+ * @complaints: what complaints() was then
  * @hit: the last call that was made to fail had something to fail
  * @injected: failures injected so far
  */
@@ -64,6 +67,8 @@ struct fault {
 	int ctl;
 	int order;
 	char saved[FAULT_SETTINGS][32];
+	long console;
+	long complaints;
 	bool hit;
 	long injected;
 };
@@ -135,6 +140,48 @@ static inline bool fault_done(struct fault *f)
 	close(f->ctl);
 	close(f->order);
 	return ok;
+}
+
+#define SYSLOG_READ_ALL	3
+
+/* How often the kernel's log says that something is wrong; -1: unknown. */
+static inline long complaints(void)
+{
+	static const char *const word[] = {
+		"BUG:", "WARNING:", "ODEBUG", "possible ", "suspicious ",
+	};
+	static char text[1 << 20];
+	int len = klogctl(SYSLOG_READ_ALL, text, sizeof(text) - 1);
+	const char *pos;
+	long n = 0;
+	size_t i;
+
+	if (len < 0)
+		return -1;
+	text[len] = '\0';
+	for (i = 0; i < ARRAY_SIZE(word); i++)
+		for (pos = text; (pos = strstr(pos, word[i])); pos++)
+			n++;
+	return n;
+}
+
+/*
+ * Some failures put a stack trace into the log in any case (vmalloc's): while
+ * they are to be expected, warnings are kept from the console. What else would
+ * have been hidden is looked for at the end.
+ */
+static inline bool fault_quiet(struct fault *f)
+{
+	f->complaints = complaints();
+	f->console = read_number(CONSOLE_LEVEL);
+	return f->complaints >= 0 && f->console > 0 &&
+	       !write_number(CONSOLE_LEVEL, LEVEL_ERRORS);
+}
+
+static inline bool fault_quiet_end(const struct fault *f)
+{
+	return !write_number(CONSOLE_LEVEL, f->console) &&
+	       complaints() == f->complaints;
 }
 
 /* Begin a pass. */

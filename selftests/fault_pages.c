@@ -12,7 +12,7 @@
 #define PAGE	4096
 
 /* What lies behind the room that is good. */
-enum behind { UNMAPPED, NO_ACCESS, READ_ONLY, BEYOND_FILE };
+enum behind { UNMAPPED, READ_ONLY, BEYOND_FILE };
 
 FIXTURE(pages)
 {
@@ -27,7 +27,6 @@ FIXTURE_VARIANT(pages)
 };
 
 FIXTURE_VARIANT_ADD(pages, unmapped) { .behind = UNMAPPED };
-FIXTURE_VARIANT_ADD(pages, no_access) { .behind = NO_ACCESS };
 FIXTURE_VARIANT_ADD(pages, read_only) { .behind = READ_ONLY };
 FIXTURE_VARIANT_ADD(pages, beyond_file) { .behind = BEYOND_FILE };
 
@@ -47,9 +46,6 @@ static char *make_end(enum behind behind)
 	switch (behind) {
 	case UNMAPPED:
 		err = munmap(page + PAGE, PAGE);
-		break;
-	case NO_ACCESS:
-		err = mprotect(page + PAGE, PAGE, PROT_NONE);
 		break;
 	case READ_ONLY:
 		err = mprotect(page + PAGE, PAGE, PROT_READ);
