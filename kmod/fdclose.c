@@ -88,7 +88,8 @@ static void close_knote(struct callback_head *work)
 
 /*
  * The same for threads that do not run task work (any more). Each queue has
- * its own work, so that one that is held up holds up no other.
+ * its own work, so that one that is held up holds up no other, short of as many
+ * as a workqueue runs at a time.
  */
 static struct workqueue_struct *late_wq;
 

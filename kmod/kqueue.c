@@ -46,6 +46,14 @@ static void kqueue_wake_pollers(struct irq_work *work)
 		wake_up_poll(&kq->pollers, key);
 }
 
+/* One waiter is to look at the queue. Barrier and context as below. */
+void kqueue_wake_waiter(struct kqueue *kq)
+{
+	/* Pairs with the barrier of prepare_to_swait_exclusive(). */
+	if (swait_active(&kq->waiters))
+		swake_up_one(&kq->waiters);
+}
+
 /*
  * Something was put on the queue: tell one waiter, and all pollers.
  *
@@ -54,9 +62,7 @@ static void kqueue_wake_pollers(struct irq_work *work)
  */
 void kqueue_wake(struct kqueue *kq)
 {
-	/* Pairs with the barrier of prepare_to_swait_exclusive(). */
-	if (swait_active(&kq->waiters))
-		swake_up_one(&kq->waiters);
+	kqueue_wake_waiter(kq);
 	/* Pairs with the barrier in kqueue_poll_empty(). */
 	if (waitqueue_active(&kq->pollers))
 		irq_work_queue(&kq->wake_work);
@@ -65,18 +71,18 @@ void kqueue_wake(struct kqueue *kq)
 /*
  * A scan leaves with work still queued: pass on the wake-up that brought it
  * here. Pollers know already, but for those who came during the scan's pass
- * and found nothing. Barrier and context as above.
+ * and found nothing. Barrier as above. Context: under kq->mtx.
  */
 void kqueue_pass_on(struct kqueue *kq)
 {
+	lockdep_assert_held(&kq->mtx);
+
 	if (READ_ONCE(kq->missed)) {
 		WRITE_ONCE(kq->missed, false);
 		kqueue_wake(kq);
 		return;
 	}
-	/* Pairs with the barrier of prepare_to_swait_exclusive(). */
-	if (swait_active(&kq->waiters))
-		swake_up_one(&kq->waiters);
+	kqueue_wake_waiter(kq);
 }
 
 /* Move what has fired from the inbox to the ready list. Under kq->mtx. */
@@ -220,7 +226,7 @@ void kqueue_close(struct kqueue *kq)
 	mutex_unlock(&kq->mtx);
 
 	swake_up_all(&kq->waiters);
-	/* Pairs with the barrier in kqueue_poll_empty(). */
+	/* Pairs with the barrier of poll_wait(), after which closing is read. */
 	if (wq_has_sleeper(&kq->pollers))
 		irq_work_queue(&kq->wake_work);
 }

@@ -100,6 +100,7 @@ void kqueue_close(struct kqueue *kq);
 void kqueue_fetch_inbox(struct kqueue *kq);
 void kqueue_unqueue(struct kqueue *kq, struct knote *kn);
 void kqueue_wake(struct kqueue *kq);
+void kqueue_wake_waiter(struct kqueue *kq);
 void kqueue_pass_on(struct kqueue *kq);
 long kqueue_count(void);
 bool file_is_kqueue(const struct file *file);

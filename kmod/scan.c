@@ -293,7 +293,7 @@ static int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
 	if (mutex_lock_killable(&kq->mtx)) {
 		/* We may have been woken for something: it is for others. */
 		if (kqueue_has_ready(kq))
-			kqueue_pass_on(kq);
+			kqueue_wake_waiter(kq);
 		return -EINTR;
 	}
 	if (kq->closing)
@@ -307,7 +307,8 @@ static int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
 /*
  * Sleep until something is queued, a signal comes or time is up; true in the
  * last case. Each event wakes one waiter, the one that has slept longest. It may
- * be awake already, for another reason: whoever leaves here looks at the queue.
+ * be awake already, for another reason: whoever leaves here looks at the queue;
+ * one that is frozen does so when it is thawed.
  */
 static bool kqueue_sleep(struct kqueue *kq, ktime_t deadline)
 {

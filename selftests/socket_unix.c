@@ -273,6 +273,20 @@ TEST_F(stream, oob)
 	ASSERT_NONE(self->kq);
 }
 
+/* An out-of-band byte that a plain read passes over leaves nothing to read. */
+TEST_F(stream, oob_passed_over)
+{
+	char c;
+
+	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_READ, EV_ADD));
+	if (send(self->peer, "x", 1, MSG_OOB) < 0)
+		SKIP(return, "this kernel has no out-of-band data on unix sockets");
+	ASSERT_EQ(-1, recv(self->fd, &c, 1, MSG_DONTWAIT));
+	ASSERT_NONE(self->kq);
+	ASSERT_EQ(5, send(self->peer, "hello", 5, 0));
+	ASSERT_EQ(1, kq_count(self->kq));
+}
+
 /* READ of a listening socket counts the connections that wait; it is never writable. */
 TEST(backlog_counts)
 {

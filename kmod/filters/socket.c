@@ -137,6 +137,17 @@ static s64 walked_bytes(struct sock *sk)
 	return bytes;
 }
 
+/*
+ * A reader may have taken some of the first packet; only unix knows. Since 6.17
+ * it keeps a count, which an urgent byte that nobody wanted stays in for ever.
+ */
+static s64 unix_stream_bytes(struct sock *sk)
+{
+	if (skb_queue_empty_lockless(&sk->sk_receive_queue))
+		return 0;
+	return max(unix_inq_len(sk), 0L);
+}
+
 /* The bytes that can be read, of all datagrams together; 0 if we cannot tell. */
 static s64 sock_bytes(struct sock *sk)
 {
@@ -145,9 +156,8 @@ static s64 sock_bytes(struct sock *sk)
 		return max(tcp_inq(sk), 0);
 	if (sock_is_udp(sk))
 		return udp_bytes(sk);
-	/* A reader may have taken some of the first packet; unix knows. */
 	if (sock_is_unix_stream(sk))
-		return max(unix_inq_len(sk), 0L);
+		return unix_stream_bytes(sk);
 	return sock_has_walkable_queue(sk) ? walked_bytes(sk) : 0;
 }
 
