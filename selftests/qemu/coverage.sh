@@ -13,13 +13,14 @@ unpack_counters() {
 		die "the guest has sent no counters"
 }
 
-# report_coverage FOLDER: from the counters below FOLDER, which has links to
-# the sources. What a test brings with it is not what is to be covered.
+# report_coverage FOLDER KERNEL: from the counters below FOLDER, which has links
+# to the sources. The compiler ran in the folder of the kernel's build. What a
+# test brings with it is not what is to be covered.
 report_coverage() {
 	html=$build/coverage
 	rm -rf "$html"
 	mkdir -p "$html"
-	set -- --root "$1" --object-directory "$1" --exclude '.*/tests/' \
+	set -- --root "$1" --object-directory "$2/build" --exclude '.*/tests/' \
 		--exclude '.*/sample/' --exclude '.*\.mod\.c' "$1"
 	if ! gcovr --html-details "$html/index.html" --html-title kevent \
 		--txt "$html/lines.txt" "$@" ||
@@ -48,6 +49,6 @@ run_coverage() {
 	devices="-drive file=$tmp/debug/disk,format=raw,if=virtio"
 	run_stages
 	unpack_counters "$tmp/debug" "$gcov"
-	report_coverage "$gcov"
+	report_coverage "$gcov" "$dir"
 	conclude
 }
