@@ -67,7 +67,7 @@ static int attach_kind(struct knote *kn)
 	case FD_PLAIN:
 		return 1;
 	case FD_PIPE:
-		if (kn->flags & EV_CLEAR)
+		if (kn->filter == EVFILT_READ && (kn->flags & EV_CLEAR))
 			pipe_wake_each_write(kn->poll.file->private_data);
 		fallthrough;
 	default:
