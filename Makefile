@@ -40,9 +40,9 @@ module: need_headers
 
 need_headers:
 	@test -n "$(RELEASE)" || { \
-		echo "There is no configured kernel to build for in $(KDIR)." >&2; \
-		echo "Install the headers of the running kernel (on Debian: apt-get" >&2; \
-		echo "install linux-headers-$$(uname -r)), or pass KDIR=<folder>." >&2; \
+		echo "error: no configured kernel in $(KDIR): install the headers" \
+			"of the running one (on Debian: apt-get install" \
+			"linux-headers-$$(uname -r)), or pass KDIR=<folder>" >&2; \
 		exit 1; }
 
 lib:
