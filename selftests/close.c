@@ -277,32 +277,21 @@ FIXTURE_TEARDOWN(exec)
 /* Close-on-exec is a close: knotes go, the peer sees the end, the queue lives. */
 TEST_F(exec, closes)
 {
-	struct sockaddr_storage ss;
-	int listener, peer, report[2];
-	pid_t pid;
+	struct connected c;
 
-	listener = tcp_listen(&ss);
-	ASSERT_LE(0, listener);
-	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, report));
-	pid = fork();
-	if (!pid) {
-		close(report[0]);
-		exec_with_watched(&ss, report[1], variant->how);
-	}
-	close(report[1]);
-	peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	ASSERT_LE(0, peer);
-	ASSERT_TRUE(hear(report[0]));
-	EXPECT_TRUE(at_end(peer));
-	close(report[0]);
-	EXPECT_EQ(0, child_status(pid));
+	ASSERT_TRUE(connected_start(&c, exec_with_watched, variant->how));
+	ASSERT_TRUE(hear(c.report));
+	EXPECT_TRUE(at_end(c.peer));
+	close(c.report);
+	EXPECT_EQ(0, child_status(c.pid));
 }
 
 /* A process that has a watched connection, and a child that has its queue. */
-static void exit_with_watched(const struct sockaddr_storage *ss, int report)
+static void exit_with_watched(const struct sockaddr_storage *ss, int report, int unused)
 {
 	int kq = kqueue1(0), fd = tcp_connect(ss);
 
+	(void)unused;
 	if (kq < 0 || fd < 0 || kq_set(kq, fd, EVFILT_READ, EV_ADD))
 		_exit(98);
 	if (!fork()) {
@@ -319,27 +308,15 @@ static void exit_with_watched(const struct sockaddr_storage *ss, int report)
 /* Exit is a close, though another process still has the queue's descriptor. */
 TEST(exit_closes)
 {
-	struct sockaddr_storage ss;
-	int listener, peer, report[2];
-	pid_t pid;
+	struct connected c;
 
-	listener = tcp_listen(&ss);
-	ASSERT_LE(0, listener);
-	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, report));
-	pid = fork();
-	if (!pid) {
-		close(report[0]);
-		exit_with_watched(&ss, report[1]);
-	}
-	close(report[1]);
-	peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	ASSERT_LE(0, peer);
-	ASSERT_TRUE(hear(report[0]));
-	ASSERT_TRUE(tell(peer));
-	ASSERT_EQ(0, child_status(pid));
-	EXPECT_TRUE(at_end(peer));
+	ASSERT_TRUE(connected_start(&c, exit_with_watched, 0));
+	ASSERT_TRUE(hear(c.report));
+	ASSERT_TRUE(tell(c.peer));
+	ASSERT_EQ(0, child_status(c.pid));
+	EXPECT_TRUE(at_end(c.peer));
 	EXPECT_TRUE(WAIT_FOR(!kq_counter("knotes")));
-	close(report[0]);
+	close(c.report);
 	EXPECT_TRUE(all_freed());
 }
 

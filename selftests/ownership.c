@@ -226,7 +226,7 @@ TEST_F(ownership, closed_while_in_flight)
  * A process with a watched connection to @ss forks a child that keeps both
  * the queue and the connection; then it closes the queue, or exits.
  */
-static void leave_child_behind(const struct sockaddr_storage *ss, int report, bool close_queue)
+static void leave_child_behind(const struct sockaddr_storage *ss, int report, int close_queue)
 {
 	int kq = kq_open(), fd = tcp_connect(ss);
 
@@ -276,30 +276,18 @@ FIXTURE_TEARDOWN(behind)
 /* A child with copies of everything keeps the file open, but no registration. */
 TEST_F(behind, child_keeps_nothing)
 {
-	struct sockaddr_storage ss;
-	int listener, peer, report[2];
-	pid_t pid;
+	struct connected c;
 
-	listener = tcp_listen(&ss);
-	ASSERT_LE(0, listener);
-	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, report));
-	pid = fork();
-	if (!pid) {
-		close(report[0]);
-		leave_child_behind(&ss, report[1], variant->close_queue);
-	}
-	close(report[1]);
-	peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	ASSERT_LE(0, peer);
+	ASSERT_TRUE(connected_start(&c, leave_child_behind, variant->close_queue));
 	/* One word from the child, one from its parent. */
-	ASSERT_TRUE(hear(report[0]) && hear(report[0]));
+	ASSERT_TRUE(hear(c.report) && hear(c.report));
 	if (!variant->close_queue)
-		ASSERT_EQ(0, child_status(pid));
+		ASSERT_EQ(0, child_status(c.pid));
 	EXPECT_TRUE(WAIT_FOR(!kq_counter("knotes")));
-	EXPECT_FALSE(at_end(peer));
+	EXPECT_FALSE(at_end(c.peer));
 	EXPECT_EQ(EAGAIN, errno);
-	close(report[0]);
-	EXPECT_TRUE(WAIT_FOR(at_end(peer)));
+	close(c.report);
+	EXPECT_TRUE(WAIT_FOR(at_end(c.peer)));
 }
 
 /*

@@ -46,6 +46,39 @@ static inline bool tcp_pair(int fd[2])
 	return fd[0] >= 0 && fd[1] >= 0;
 }
 
+/* A process that has a connection to us. */
+struct connected {
+	pid_t pid;
+	int peer;		/* our end of it */
+	int report;		/* a socket, whose other end it has as well */
+};
+
+/*
+ * Start a process that connects to @ss, does what it is to do, reports, and
+ * exits. False if it did not connect.
+ */
+static inline bool connected_start(struct connected *c,
+				   void (*run)(const struct sockaddr_storage *ss,
+					       int report, int arg), int arg)
+{
+	struct sockaddr_storage ss;
+	int listener = tcp_listen(&ss), report[2];
+
+	if (listener < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, report))
+		return false;
+	c->pid = fork();
+	if (!c->pid) {
+		close(report[0]);
+		run(&ss, report[1], arg);
+		_exit(99);
+	}
+	close(report[1]);
+	c->report = report[0];
+	c->peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	close(listener);
+	return c->peer >= 0;
+}
+
 /* The other side has closed: so does a read see it now, without waiting. */
 static inline bool at_end(int fd)
 {
