@@ -131,6 +131,7 @@ void random_change(struct model *m, struct kevent_record *kev);
 
 /* model_fds.c: descriptors come, change and go */
 int some_number(struct model *m);
+int some_slot(struct model *m);
 int open_slot(struct model *m);
 void model_open_source(struct model *m);
 void model_dup_number(struct model *m);
@@ -138,7 +139,7 @@ void model_close_some(struct model *m);
 void model_poke(struct model *m);
 void model_drain(struct model *m);
 void model_pass_number(struct model *m);
-void model_open_queue(struct model *m);
+void model_open_queue(struct model *m, int i);
 void model_dup_queue(struct model *m);
 void model_close_queue(struct model *m);
 

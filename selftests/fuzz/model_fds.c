@@ -12,7 +12,7 @@ int some_number(struct model *m)
 	return below(&m->a->rng, NUMBERS);
 }
 
-static int some_slot(struct model *m)
+int some_slot(struct model *m)
 {
 	return below(&m->a->rng, QUEUES);
 }
@@ -223,10 +223,11 @@ static void slot_closed(struct model *m, int i)
 		memset(q, 0, sizeof(*q));
 }
 
-void model_open_queue(struct model *m)
+/* Into that slot, whatever was there before. */
+void model_open_queue(struct model *m, int i)
 {
-	int i = some_slot(m), fd;
 	struct queue *q = m->queue;
+	int fd;
 
 	op_begin(m->a, OP_OPEN_QUEUE, QUEUE_BASE + i, 0, 0, 0);
 	fd = queue_open(O_CLOEXEC);

@@ -60,21 +60,23 @@ static void check_answers(struct model *m, const struct answers *want,
 			     want->kev[i].ident, want->kev[i].filter, want->kev[i].data);
 }
 
-/* Up to CHANGES_MAX changes and EVENTS_MAX events, none of them waited for. */
-static void try_call(struct model *m, int nchanges, int nevents)
+/*
+ * Up to CHANGES_MAX changes and EVENTS_MAX events, none of them waited for, of
+ * the queue in slot @i.
+ */
+static void make_call(struct model *m, int i, const struct kevent_record *changes,
+		      int nchanges, int nevents, bool one_list)
 {
-	static struct kevent_record changes[CHANGES_MAX], events[EVENTS_MAX];
-	int i = open_slot(m), ret, k;
+	static struct kevent_record events[EVENTS_MAX];
 	struct queue *q = m->slot[i];
 	struct answers want;
+	int ret;
 	struct call c = {
 		.kq = QUEUE_BASE + i, .changes = changes, .nchanges = nchanges,
 		.events = events, .nevents = nevents, .timeout = &no_time,
-		.one_list = nevents >= nchanges && chance(&m->a->rng, 3),
+		.one_list = one_list,
 	};
 
-	for (k = 0; k < nchanges; k++)
-		random_change(m, &changes[k]);
 	op_begin(m->a, !nevents ? OP_CHANGE : nchanges ? OP_BOTH : OP_COLLECT, c.kq,
 		 nchanges ? (long long)changes->ident : 0,
 		 nchanges ? changes->filter : 0, nchanges ? changes->flags : 0);
@@ -98,6 +100,17 @@ static void try_call(struct model *m, int nchanges, int nevents)
 		model_take(m, q, events, ret, nevents);
 }
 
+static void try_call(struct model *m, int nchanges, int nevents)
+{
+	static struct kevent_record changes[CHANGES_MAX];
+	bool one_list = nevents >= nchanges && chance(&m->a->rng, 3);
+	int i = open_slot(m), k;
+
+	for (k = 0; k < nchanges; k++)
+		random_change(m, &changes[k]);
+	make_call(m, i, changes, nchanges, nevents, one_list);
+}
+
 static void change(struct model *m)
 {
 	try_call(m, 1 + below(&m->a->rng, chance(&m->a->rng, 5) ? CHANGES_MAX : 3), 0);
@@ -113,6 +126,42 @@ static void both(struct model *m)
 	struct rng *r = &m->a->rng;
 
 	try_call(m, 1 + below(r, CHANGES_MAX), 1 + below(r, EVENTS_MAX));
+}
+
+/* Numbers below @n in any order. */
+static void shuffle(struct rng *r, int *order, int n)
+{
+	int i, k;
+
+	for (i = 0; i < n; i++) {
+		k = below(r, i + 1);
+		order[i] = order[k];
+		order[k] = i;
+	}
+}
+
+/*
+ * Queues in queues, as deep as there are queues: a chain of them all, linked
+ * from wherever to wherever, so that it gets too long with some link.
+ */
+static void nest(struct model *m)
+{
+	int slot[QUEUES], link[QUEUES - 1], i;
+	struct kevent_record kev;
+
+	for (i = 0; i < QUEUES; i++)
+		if (!m->slot[i])
+			model_open_queue(m, i);
+	shuffle(&m->a->rng, slot, QUEUES);
+	shuffle(&m->a->rng, link, QUEUES - 1);
+	for (i = 0; i < QUEUES - 1; i++) {
+		kev = (struct kevent_record){
+			.ident = QUEUE_BASE + slot[link[i] + 1],
+			.filter = EVFILT_READ, .flags = EV_ADD,
+		};
+		record_tag(&kev, ++m->generation);
+		make_call(m, slot[link[i]], &kev, 1, 0, false);
+	}
 }
 
 /* Collect into room that ends, or that cannot be written to. */
@@ -306,7 +355,7 @@ static void step(struct model *m)
 		model_drain(m);
 		break;
 	case 39:
-		model_open_queue(m);
+		model_open_queue(m, some_slot(m));
 		break;
 	case 40:
 		model_dup_queue(m);
@@ -329,8 +378,11 @@ static void step(struct model *m)
 	case 82 ... 83:
 		collect_badly(m, false);
 		break;
-	case 84 ... 85:
+	case 84:
 		settle(m);
+		break;
+	case 85:
+		nest(m);
 		break;
 	case 86:
 		wait_in_vain(m);
@@ -369,7 +421,7 @@ void round_model(struct actor *a, uint64_t round)
 	for (i = 0; i < NUMBERS; i++)
 		model_open_source(m);
 	for (i = 0; i < 3; i++)
-		model_open_queue(m);
+		model_open_queue(m, some_slot(m));
 	for (i = 0; i < STEPS; i++)
 		step(m);
 	for (i = 0; i < QUEUES; i++)
