@@ -196,14 +196,14 @@ static inline long kq_counter(const char *name)
 
 #define KQ_PARAM(name)	"/sys/module/kevent/parameters/" name
 
-/* Wait until thread @tid of this process sleeps in system call @nr. */
+/* Wait until the thread or process @tid sleeps in system call @nr. */
 static inline bool wait_asleep_in(pid_t tid, long nr)
 {
 	char path[64], buf[16], want[16];
 	long long end = ts_ms() + LIMIT_MS;
 	int fd, len;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
+	snprintf(path, sizeof(path), "/proc/%d/syscall", tid);
 	len = snprintf(want, sizeof(want), "%ld ", nr);
 	while (ts_ms() < end) {
 		memset(buf, 0, sizeof(buf));

@@ -216,6 +216,9 @@ TEST_F(kernel_address, information)
 	struct kevent_info *info = (void *)self->page, before;
 
 	NEED_ALIAS();
+	/* Whoever reads that this is too short has read. */
+	EXPECT_EQ(EFAULT, call(self->kq, KEVENT_IOC_INFO, self->alias));
+	EXPECT_EQ(EINVAL, call(self->kq, KEVENT_IOC_INFO, info));
 	info->size = sizeof(*info);
 	before = *info;
 	EXPECT_EQ(EFAULT, call(self->kq, KEVENT_IOC_INFO, self->alias));

@@ -413,7 +413,7 @@ static void *burst_main(void *arg)
 		pthread_barrier_wait(&b->begin);
 		if (b->over)
 			return NULL;
-		if (kq_wait(b->kq, &ev, 1, LIMIT_MS) == 1)
+		if (kq_wait(b->kq, &ev, 1, -1) == 1)
 			__atomic_fetch_add(&b->got[UD_NUM(&ev)], 1, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&b->sum, 1, __ATOMIC_RELEASE);
 	}

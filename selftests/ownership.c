@@ -118,7 +118,7 @@ TEST_F(ownership, shared_table)
 	pid_t pid;
 
 	ASSERT_TRUE(tell(self->fd[1]));
-	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, 0);
+	pid = fork_sharing_files();
 	if (!pid)
 		_exit(kq_set(self->kq, 5, EVFILT_USER, EV_ADD) ||
 		      kq_collect(self->kq, &ev, 1) != 1);
@@ -130,7 +130,7 @@ TEST_F(ownership, shared_table)
 /* What a process that shares the table closes is closed for the queue. */
 TEST_F(ownership, closed_through_shared_table)
 {
-	pid_t pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, 0);
+	pid_t pid = fork_sharing_files();
 
 	if (!pid)
 		_exit(close(self->fd[0]));

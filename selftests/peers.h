@@ -79,6 +79,15 @@ static inline bool connected_start(struct connected *c,
 	return c->peer >= 0;
 }
 
+/*
+ * A process of its own, with signal handlers of its own, but with our
+ * descriptors: so what it registers stays when it is gone.
+ */
+static inline pid_t fork_sharing_files(void)
+{
+	return syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, 0);
+}
+
 /* The other side has closed: so does a read see it now, without waiting. */
 static inline bool at_end(int fd)
 {

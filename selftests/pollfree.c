@@ -14,15 +14,6 @@
 
 #define SIG	SIGUSR1
 
-/*
- * A process of its own, with signal handlers of its own, but with our
- * descriptors: so what it registers stays when it is gone.
- */
-static pid_t fork_sharing_files(void)
-{
-	return syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, 0);
-}
-
 /* The child is dead, but has its signal handlers until somebody waits for it. */
 static bool wait_zombie(pid_t pid)
 {

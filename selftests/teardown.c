@@ -425,7 +425,7 @@ TEST_F_TIMEOUT(teardown, queue_waited_in, RACE_TIMEOUT)
 		ASSERT_TRUE(sleeper_asleep(&first, SYS_ioctl) &&
 			    sleeper_asleep(&second, SYS_ioctl) &&
 			    sleeper_asleep(&other, SYS_poll));
-		DUEL(&self->d, n = kq_wait(c.fd, &ev, 1, LIMIT_MS); err = errno);
+		DUEL(&self->d, n = kq_wait(c.fd, &ev, 1, -1); err = errno);
 		ASSERT_TRUE(n == -1 && err == EBADF);
 		ASSERT_TRUE(got_ebadf(&first));
 		ASSERT_TRUE(got_ebadf(&second));

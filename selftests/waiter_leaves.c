@@ -1,27 +1,36 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A waiter leaves just when an event comes: because its time is up, a signal
- * comes, or it is killed. Either it takes the event with it, or the wake-up that
- * it may have got is passed on, and the other waiter gets the event.
+ * A waiter leaves just when it is woken for an event: because its time is up, a
+ * signal comes, or it is killed. Either it takes the event with it, or the
+ * wake-up is passed on, and the other waiter gets the event.
+ *
+ * The one that leaves, the rival, has waited for longer, so the wake-up is for
+ * it. It is on our CPU, which we do not give up between the two things that are
+ * to happen to it: it sees both when it runs, whichever was first.
  */
+#include <sys/mman.h>
+
 #include "peers.h"
 #include "races.h"
 
-#define RIVAL	1	/* idents of user events */
-#define HOME	2
-
 enum leave { TIMEOUT, SIGNAL, KILLED };
 
-/* Shared with the rival, where that is a process. */
-struct rival {
+/* As a waiter, but a process of its own that shares our descriptors. */
+struct rival_process {
+	pid_t pid;
+	struct kevent *ev;	/* shared memory */
+};
+
+struct round {
 	int kq;
 	enum leave leave;
-	pid_t tid;
-	int calls;		/* of kevent(), begun */
-	int taken;		/* events that it took */
-	int failed;
-	bool over;
-	struct kevent ev;
+	long long ms;		/* how long the rival waits */
+	long long until;	/* when its time is certainly up, ns */
+	struct waiter rival;
+	struct waiter home;
+	struct rival_process process;
+	int early;		/* rounds in which the rival had left before */
+	int won;		/* ... and in which it took the event */
 };
 
 static void on_signal(int sig)
@@ -29,174 +38,167 @@ static void on_signal(int sig)
 	(void)sig;
 }
 
-/* The thread that leaves, again and again. */
-static void *rival_main(void *arg)
+/* While this is so, nothing else runs on this CPU, if we have the right. */
+static void hog_cpu(bool hog)
 {
-	struct rival *r = arg;
-	int n;
+	struct sched_param param = { .sched_priority = hog };
 
-	__atomic_store_n(&r->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
-	while (!__atomic_load_n(&r->over, __ATOMIC_ACQUIRE)) {
-		__atomic_fetch_add(&r->calls, 1, __ATOMIC_RELEASE);
-		n = kq_wait(r->kq, &r->ev, 1, r->leave == TIMEOUT ? 1 : LIMIT_MS);
-		if (n > 0)
-			__atomic_fetch_add(&r->taken, 1, __ATOMIC_RELEASE);
-		else if (n < 0 && errno != EINTR)
-			r->failed = errno;
+	sched_setscheduler(0, hog ? SCHED_FIFO : SCHED_OTHER, &param);
+}
+
+static bool process_start(struct rival_process *p, int kq)
+{
+	memset(p->ev, 0, sizeof(*p->ev));
+	p->pid = fork_sharing_files();
+	if (!p->pid) {
+		kq_wait(kq, p->ev, 1, -1);
+		_exit(0);
 	}
+	return p->pid > 0 && wait_asleep(p->pid);
+}
+
+static bool rival_start(struct round *r)
+{
+	bool started;
+
+	pin(0);
+	if (r->leave == KILLED)
+		return process_start(&r->process, r->kq);
+	started = waiter_start(&r->rival, r->kq, 1, r->leave == TIMEOUT ? r->ms : -1);
+	r->until = ts_ns() + r->ms * 1000000;
+	return started || (r->leave == TIMEOUT && waiter_done(&r->rival));
+}
+
+static bool home_start(struct round *r)
+{
+	bool started;
+
+	pin(1);
+	started = waiter_start(&r->home, r->kq, 1, -1);
+	pin(0);
+	return started;
+}
+
+static void make_leave(struct round *r)
+{
+	switch (r->leave) {
+	case TIMEOUT:
+		while (ts_ns() < r->until)
+			;
+		break;
+	case SIGNAL:
+		pthread_kill(r->rival.thread, SIGUSR1);
+		break;
+	case KILLED:
+		kill(r->process.pid, SIGKILL);
+		break;
+	}
+}
+
+/* Both happen before the rival runs. */
+static void strike(struct round *r, bool event_first)
+{
+	hog_cpu(true);
+	if (r->leave == TIMEOUT && waiter_done(&r->rival)) {
+		r->early++;
+		r->ms *= 2;	/* the machine is slow */
+	}
+	if (event_first)
+		kq_trigger(r->kq, 1);
+	make_leave(r);
+	if (!event_first)
+		kq_trigger(r->kq, 1);
+	hog_cpu(false);
+}
+
+/* The rival has gone. With the event? */
+static bool rival_won(struct round *r)
+{
+	if (r->leave != KILLED)
+		return waiter_join(&r->rival) && r->rival.ret == 1;
+	waitpid(r->process.pid, NULL, 0);
+	return r->process.ev->filter == EVFILT_USER;
+}
+
+/* What went wrong, or NULL. */
+static const char *play(struct round *r, bool event_first)
+{
+	bool won;
+
+	if (!rival_start(r) || !home_start(r))
+		return "they do not wait";
+	strike(r, event_first);
+	won = rival_won(r);
+	r->won += won;
+	/* Then there is another one for those who stayed. */
+	if (won && (waiter_done(&r->home) || kq_trigger(r->kq, 1)))
+		return "the event came twice";
+	if (!waiter_join(&r->home))
+		return "the event is lost";
+	if (r->home.ret != 1 || kq_count(r->kq))
+		return "the other waiter left without the event";
 	return NULL;
 }
 
-/* The other waiter. */
-struct home {
-	int kq;
-	int taken;
-	bool over;
+FIXTURE(waiter)
+{
+	struct round round;
 };
 
-static void *home_main(void *arg)
+FIXTURE_VARIANT(waiter)
 {
-	struct home *h = arg;
-	struct kevent ev;
-
-	for (;;) {
-		if (kq_wait(h->kq, &ev, 1, -1) != 1)
-			return UD(errno);
-		if (ev.ident == HOME)
-			return NULL;
-		__atomic_fetch_add(&h->taken, 1, __ATOMIC_RELEASE);
-	}
-}
-
-static void fire_rival(void *arg)
-{
-	kq_trigger(*(int *)arg, RIVAL);
-}
-
-static int taken(struct rival *r, struct home *h)
-{
-	return __atomic_load_n(&r->taken, __ATOMIC_ACQUIRE) +
-	       __atomic_load_n(&h->taken, __ATOMIC_ACQUIRE);
-}
-
-FIXTURE(leave)
-{
-	struct rival *rival;
-	struct home home;
-	pthread_t thread;
+	enum leave leave;
 };
 
-FIXTURE_SETUP(leave)
+FIXTURE_VARIANT_ADD(waiter, whose_time_is_up)
+{
+	.leave = TIMEOUT,
+};
+
+FIXTURE_VARIANT_ADD(waiter, with_a_signal)
+{
+	.leave = SIGNAL,
+};
+
+FIXTURE_VARIANT_ADD(waiter, that_is_killed)
+{
+	.leave = KILLED,
+};
+
+FIXTURE_SETUP(waiter)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
-	int kq = kq_open();
+	struct round *r = &self->round;
 
 	ASSERT_EQ(0, sigaction(SIGUSR1, &sa, NULL));
-	ASSERT_EQ(0, kq_set(kq, RIVAL, EVFILT_USER, EV_ADD | EV_CLEAR));
-	ASSERT_EQ(0, kq_set(kq, HOME, EVFILT_USER, EV_ADD));
-	self->rival = mmap(NULL, sizeof(*self->rival), PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, self->rival);
-	self->rival->kq = kq;
-	self->home.kq = kq;
-	ASSERT_EQ(0, pthread_create(&self->thread, NULL, home_main, &self->home));
+	r->leave = variant->leave;
+	r->ms = 2;
+	r->kq = kq_open();
+	ASSERT_EQ(0, kq_set(r->kq, 1, EVFILT_USER, EV_ADD | EV_CLEAR));
+	r->process.ev = mmap(NULL, sizeof(*r->process.ev), PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, r->process.ev);
 }
 
-FIXTURE_TEARDOWN(leave)
+FIXTURE_TEARDOWN(waiter)
 {
-	void *err;
-
-	EXPECT_EQ(0, kq_trigger(self->home.kq, HOME));
-	EXPECT_EQ(0, pthread_join(self->thread, &err));
-	EXPECT_EQ(NULL, err);
-	close(self->home.kq);
+	close(self->round.kq);
 	EXPECT_TRUE(all_freed());
 }
 
-/* A thread whose time is up, or that gets a signal, does not swallow the event. */
-static const char *thread_leaves(struct rival *r, struct home *h, enum leave leave)
+/* A waiter that leaves does not swallow the event that it is woken for. */
+TEST_F_TIMEOUT(waiter, swallows_nothing, RACE_TIMEOUT)
 {
-	struct rounds rounds = { .least = 100 };
-	const char *wrong = NULL;
-	pthread_t thread;
-	struct duel d;
-	int calls;
+	struct rounds rounds = { .least = 60 };
+	struct round *r = &self->round;
 
-	r->leave = leave;
-	if (pthread_create(&thread, NULL, rival_main, r) ||
-	    !duel_open(&d, fire_rival, &h->kq))
-		return "no threads";
-	while (!wrong && next_round(&rounds)) {
-		calls = __atomic_load_n(&r->calls, __ATOMIC_ACQUIRE);
-		/* The rival has begun to wait, the other perhaps not yet. */
-		while (leave == TIMEOUT && __atomic_load_n(&r->calls, __ATOMIC_ACQUIRE) == calls)
-			sched_yield();
-		DUEL(&d, leave == SIGNAL ? pthread_kill(thread, SIGUSR1) : usleep(1100));
-		if (!WAIT_FOR(taken(r, h) >= rounds.done))
-			wrong = "the event is lost";
-		else if (taken(r, h) > rounds.done)
-			wrong = "the event came twice";
-	}
-	printf("# %d rounds, of which the rival won %d\n", rounds.done, r->taken);
-	fflush(stdout);
-	__atomic_store_n(&r->over, true, __ATOMIC_RELEASE);
-	pthread_kill(thread, SIGUSR1);
-	pthread_join(thread, NULL);
-	duel_close(&d);
-	if (r->failed)
-		wrong = strerror(r->failed);
-	return wrong ? wrong : rounds.done < rounds.least ? "too few rounds" : NULL;
-}
-
-TEST_F_TIMEOUT(leave, when_time_is_up, RACE_TIMEOUT)
-{
-	EXPECT_EQ(NULL, thread_leaves(self->rival, &self->home, TIMEOUT));
-}
-
-TEST_F_TIMEOUT(leave, on_a_signal, RACE_TIMEOUT)
-{
-	EXPECT_EQ(NULL, thread_leaves(self->rival, &self->home, SIGNAL));
-}
-
-/* A process that shares our descriptors waits in our queue. Its id. */
-static pid_t rival_process(struct rival *r)
-{
-	pid_t pid;
-
-	memset(&r->ev, 0, sizeof(r->ev));
-	__atomic_store_n(&r->calls, 0, __ATOMIC_RELEASE);
-	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, 0);
-	if (!pid) {
-		__atomic_store_n(&r->calls, 1, __ATOMIC_RELEASE);
-		kq_wait(r->kq, &r->ev, 1, -1);
-		_exit(0);
-	}
-	return pid;
-}
-
-/* Killed with the event in its hands it has stored it; else it is ours. */
-TEST_F_TIMEOUT(leave, when_killed, RACE_TIMEOUT)
-{
-	struct rounds r = { .least = 30 };
-	int got = 0, kq = self->home.kq;
-	struct duel d;
-	pid_t pid;
-
-	ASSERT_TRUE(duel_open(&d, fire_rival, &kq));
-	while (next_round(&r)) {
-		pid = rival_process(self->rival);
-		ASSERT_LT(0, pid);
-		while (!__atomic_load_n(&self->rival->calls, __ATOMIC_ACQUIRE))
-			sched_yield();
-		DUEL(&d, kill(pid, SIGKILL));
-		ASSERT_EQ(pid, waitpid(pid, NULL, 0));
-		got += self->rival->ev.filter == EVFILT_USER;
-		ASSERT_TRUE(WAIT_FOR(got + taken(self->rival, &self->home) >= r.done));
-		ASSERT_EQ(r.done, got + taken(self->rival, &self->home));
-	}
-	printf("# the rival won %d\n", got);
-	EXPECT_ROUNDS(&r);
-	duel_close(&d);
+	while (next_round(&rounds))
+		ASSERT_EQ(NULL, play(r, rounds.done % 2))
+			TH_LOG("round %d", rounds.done);
+	TH_LOG("the rival took the event in %d rounds, had left before in %d",
+	       r->won, r->early);
+	EXPECT_ROUNDS(&rounds);
+	EXPECT_LT(r->early, rounds.done / 2);
 }
 
 TEST_HARNESS_MAIN
