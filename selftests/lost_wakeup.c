@@ -389,6 +389,73 @@ TEST_F_TIMEOUT(pingpong, no_ball_is_lost, RACE_TIMEOUT)
 	EXPECT_FALSE(c->failed);
 }
 
+/* One event, for one who is about to go to sleep. */
+FIXTURE(drowsy)
+{
+	struct court c;
+	struct duel d;
+};
+
+FIXTURE_VARIANT(drowsy)
+{
+	enum wait wait;
+};
+
+FIXTURE_VARIANT_ADD(drowsy, in_kevent)
+{
+	.wait = KEVENT,
+};
+
+FIXTURE_VARIANT_ADD(drowsy, in_poll)
+{
+	.wait = POLL,
+};
+
+FIXTURE_VARIANT_ADD(drowsy, in_epoll)
+{
+	.wait = EPOLL,
+};
+
+FIXTURE_VARIANT_ADD(drowsy, in_outer)
+{
+	.wait = OUTER,
+};
+
+FIXTURE_SETUP(drowsy)
+{
+	self->c = (struct court){ .source = USER, .wait = variant->wait, .balls = 1 };
+	ASSERT_TRUE(court_open(&self->c));
+}
+
+FIXTURE_TEARDOWN(drowsy)
+{
+	court_close(&self->c);
+	EXPECT_TRUE(all_freed());
+}
+
+static void serve_once(void *arg)
+{
+	serve(arg, 0, 0);
+}
+
+/* Wherever the event comes between looking at the queue and sleeping, it wakes. */
+TEST_F_TIMEOUT(drowsy, is_woken, RACE_TIMEOUT)
+{
+	struct player p = { .c = &self->c, .max = 1 };
+	struct rounds r = { .least = 200 };
+	struct kevent ev[BALLS_MAX];
+	int n;
+
+	ASSERT_TRUE(duel_open(&self->d, serve_once, &self->c));
+	while (next_round(&r)) {
+		DUEL(&self->d, n = receive(&p, ev));
+		ASSERT_EQ(1, n);
+		ASSERT_EQ(0, ev[0].ident);
+	}
+	EXPECT_ROUNDS(&r);
+	duel_close(&self->d);
+}
+
 /*
  * A burst: as many events as there are waiters, each of which takes one. Then
  * nothing more comes that could heal a lost wake-up.

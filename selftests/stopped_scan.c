@@ -144,6 +144,13 @@ static int act_dup2(struct meanwhile *m)
 	return dup2(m->other, m->fd) != m->fd;
 }
 
+static int act_poll(struct meanwhile *m)
+{
+	struct pollfd pfd = { .fd = m->kq, .events = POLLIN };
+
+	return poll(&pfd, 1, -1) != 1 || pfd.revents != POLLIN;
+}
+
 /* Two pipes with a byte in each are watched. */
 FIXTURE(stopped)
 {
@@ -303,6 +310,24 @@ TEST_F(stopped, deleted)
 	EXPECT_BOTH(&self->s);
 	EXPECT_EQ(variant->left ? 1 : 0, fdinfo_knotes(self->kq));
 	EXPECT_EQ(variant->again ? 1 : 0, kq_count(self->kq));
+}
+
+/* Somebody polls, and finds nothing: what the scan leaves wakes, or what comes next. */
+TEST_F(stopped, polled)
+{
+	struct meanwhile m = { .act = act_poll, .kq = self->kq };
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_TRUE(meanwhile_hangs(&m, SYS_poll));
+	ASSERT_TRUE(resume_scan(&self->s));
+	EXPECT_BOTH(&self->s);
+	if (!variant->again) {
+		ASSERT_EQ(0, kq_set(self->kq, 1, EVFILT_USER, EV_ADD));
+		ASSERT_EQ(0, kq_trigger(self->kq, 1));
+	}
+	EXPECT_TRUE(meanwhile_ends(&m));
 }
 
 /* The queue is closed: the call that was stopped still has its events. */

@@ -192,9 +192,10 @@ TEST_F_TIMEOUT(waiter, swallows_nothing, RACE_TIMEOUT)
 	struct rounds rounds = { .least = 60 };
 	struct round *r = &self->round;
 
-	while (next_round(&rounds))
+	while (next_round(&rounds)) {
 		ASSERT_EQ(NULL, play(r, rounds.done % 2))
 			TH_LOG("round %d", rounds.done);
+	}
 	TH_LOG("the rival took the event in %d rounds, had left before in %d",
 	       r->won, r->early);
 	EXPECT_ROUNDS(&rounds);
