@@ -32,6 +32,18 @@ static bool file_is_inotify(const struct file *file)
 }
 
 /*
+ * A pipe or FIFO proper. Others have such inodes too, with methods and private
+ * data of their own: those of sunrpc's rpc_pipefs.
+ */
+bool file_is_pipe(const struct file *file)
+{
+	const struct inode *inode = file_inode(file);
+
+	return S_ISFIFO(inode->i_mode) && inode->i_pipe &&
+	       inode->i_pipe == file->private_data;
+}
+
+/*
  * A size and an offset say something about the files of a disk, though not
  * about directories, whose offset is the file system's business. FUSE has a
  * poll method for all its files, others only where reading waits for something
@@ -52,7 +64,7 @@ enum fd_kind fd_kind_of(struct file *file)
 
 	if (S_ISSOCK(mode))
 		return FD_SOCKET;
-	if (S_ISFIFO(mode))
+	if (file_is_pipe(file))
 		return FD_PIPE;
 	if (file_has_size(file))
 		return FD_FILE;
@@ -62,7 +74,7 @@ enum fd_kind fd_kind_of(struct file *file)
 		return FD_KQUEUE;
 	if (file_is_eventfd(file))
 		return FD_EVENTFD;
-	if (S_ISCHR(mode) || file_is_inotify(file))
+	if (S_ISCHR(mode) || S_ISFIFO(mode) || file_is_inotify(file))
 		return FD_FIONREAD;
 	return FD_OTHER;
 }

@@ -190,7 +190,7 @@ static int write_attach(struct knote *kn)
 	struct file *file = kn->poll.file;
 	int ret;
 
-	if (S_ISFIFO(file_inode(file)->i_mode) &&
+	if (file_is_pipe(file) &&
 	    (file->f_mode & FMODE_WRITE) && !pipe_has_reader(file))
 		return -EPIPE;
 	ret = fd_attach(kn, EVENTS_WRITE);

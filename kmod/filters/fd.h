@@ -54,6 +54,7 @@ void fd_poll_detach(struct knote *kn);
 
 /* descriptor.c: what is it, and how much does it hold */
 enum fd_kind fd_kind_of(struct file *file);
+bool file_is_pipe(const struct file *file);
 bool pipe_readable(struct file *file, struct kevent_record *kev);
 s64 pipe_writable(struct file *file);
 bool pipe_has_reader(struct file *file);
