@@ -99,15 +99,16 @@ static s64 pipe_bytes(struct pipe_inode_info *pipe)
 }
 
 /* Bytes, or the end: poll knows whether there ever was a writer. */
-bool pipe_readable(struct file *file, struct kevent_record *kev)
+bool pipe_readable(struct knote *kn, struct kevent_record *kev)
 {
+	struct file *file = kn->poll.file;
 	struct pipe_inode_info *pipe = file->private_data;
 
 	/* The writing end never is, whatever poll says when the reader goes. */
 	if (!(file->f_mode & FMODE_READ))
 		return false;
 
-	if (!READ_ONCE(pipe->writers) && (vfs_poll(file, NULL) & EPOLLHUP))
+	if (!READ_ONCE(pipe->writers) && (fd_poll(kn) & EPOLLHUP))
 		kev->flags |= EV_EOF;
 	/* Bytes second, or an end with bytes before it might look empty. */
 	kev->data = pipe_bytes(pipe);

@@ -136,7 +136,7 @@ static bool kqueue_readable(struct knote *kn, struct kevent_record *kev,
 	unsigned int n = kqueue_nr_ready(file->private_data);
 
 	if (!n)
-		mask = vfs_poll(file, NULL);
+		mask = fd_poll(kn);
 	return (mask & EVENTS_READ) &&
 	       poll_readable(kn, kev, max(n, 1U), mask);
 }
@@ -158,10 +158,10 @@ bool kevent_read_event(struct knote *kn, struct kevent_record *kev)
 	case FD_SOCKET:
 		return socket_readable(kn, kev);
 	case FD_PIPE:
-		return pipe_readable(file, kev);
+		return pipe_readable(kn, kev);
 	}
 
-	mask = vfs_poll(file, NULL);
+	mask = fd_poll(kn);
 	if (!(mask & EVENTS_READ))
 		return false;
 
@@ -217,7 +217,7 @@ static bool write_event(struct knote *kn, struct kevent_record *kev)
 		return socket_writable(kn, kev);
 	}
 
-	mask = vfs_poll(file, NULL);
+	mask = fd_poll(kn);
 	if (!(mask & EVENTS_WRITE))
 		return false;
 
@@ -267,7 +267,7 @@ static int except_touch(struct knote *kn, const struct kevent_record *kev)
 static bool except_event(struct knote *kn, struct kevent_record *kev)
 {
 	if (kn->kind == FD_FILE ||
-	    !(vfs_poll(kn->poll.file, NULL) & EVENTS_EXCEPT))
+	    !(fd_poll(kn) & EVENTS_EXCEPT))
 		return false;
 	kev->fflags = NOTE_OOB;
 	return true;

@@ -48,14 +48,15 @@ static inline u64 eventfd_counter(struct file *file)
 		READ_ONCE(ctx->count) : eventfd_counter_slow(file);
 }
 
-/* poll.c: hooking the wait queues of a file */
+/* poll.c: hooking the wait queues of a file, and looking at it */
 int fd_poll_attach(struct knote *kn);
 void fd_poll_detach(struct knote *kn);
+__poll_t fd_poll(struct knote *kn);
 
 /* descriptor.c: what is it, and how much does it hold */
 enum fd_kind fd_kind_of(struct file *file);
 bool file_is_pipe(const struct file *file);
-bool pipe_readable(struct file *file, struct kevent_record *kev);
+bool pipe_readable(struct knote *kn, struct kevent_record *kev);
 s64 pipe_writable(struct file *file);
 bool pipe_has_reader(struct file *file);
 s64 fionread(const struct knote *kn);

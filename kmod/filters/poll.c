@@ -146,3 +146,17 @@ int fd_poll_attach(struct knote *kn)
 	}
 	return !!(mask & knote_events(kn));
 }
+
+/*
+ * What the file says now, asked only for what the knote is about: some do more
+ * than look when asked for everything. Video capture starts to stream, sockets
+ * may poll their network card.
+ */
+__poll_t fd_poll(struct knote *kn)
+{
+	poll_table pt;
+
+	init_poll_funcptr(&pt, NULL);
+	pt._key = knote_events(kn);
+	return vfs_poll(kn->poll.file, &pt);
+}

@@ -212,7 +212,7 @@ bool socket_readable(struct knote *kn, struct kevent_record *kev)
 	if (lowat ? kev->data >= kn->sdata : sock_bytes_suffice(sk, kev->data))
 		return true;
 
-	mask = vfs_poll(kn->poll.file, NULL);
+	mask = fd_poll(kn);
 	if (mask & EPOLLRDHUP) {
 		/* It ended meanwhile, or notes its end elsewhere (vsock). */
 		kev->data = sock_bytes(sk);
@@ -268,7 +268,7 @@ bool socket_writable(struct knote *kn, struct kevent_record *kev)
 		set_eof(sk, kev);
 		return true;
 	}
-	mask = vfs_poll(kn->poll.file, NULL);
+	mask = fd_poll(kn);
 	if (mask & EPOLLERR)
 		return true;
 	/* Poll calls writable what was never connected, or what listens. */
