@@ -323,7 +323,7 @@ int fdclose_hook_get(void)
 void fdclose_hook_put(void)
 {
 	if (atomic_dec_and_test(&hook_users))
-		mod_delayed_work(system_wq, &hook_idle_work, HOOK_LINGER);
+		mod_delayed_work(late_wq, &hook_idle_work, HOOK_LINGER);
 }
 
 /*
