@@ -5,7 +5,7 @@
  * A descriptor's knote holds a reference to the file, so something must tell
  * when the descriptor goes: close, dup2 over it, close_range, exec, exit. They
  * all pass through one function of the kernel, with the file and the table as
- * arguments; a hook on it finds the knotes of that file in a fixed hash table.
+ * arguments; a hook on it finds the knotes of both in a fixed hash table.
  *
  * The hook runs before the closing thread goes on, with preemption possibly
  * off, so it only takes the knotes out of the table and marks them, which
@@ -50,7 +50,10 @@
 #define BUCKET_BITS_MIN		10
 #define BUCKET_BITS_MAX		19
 
-/* Knotes of descriptors by file; a bucket's bit lock protects its chain. */
+/*
+ * Knotes of descriptors by file and descriptor table, so that whoever else has
+ * the file open meets none of them. A bucket's bit lock protects its chain.
+ */
 static struct hlist_bl_head *close_table;
 static unsigned int close_bits;
 
@@ -62,9 +65,12 @@ static DEFINE_MUTEX(hook_lock);
 static atomic_t hook_users = ATOMIC_INIT(0);
 static bool hook_installed;
 
-static struct hlist_bl_head *bucket_of(const struct file *file)
+static struct hlist_bl_head *bucket_of(const struct file *file,
+				       const struct files_struct *files)
 {
-	return &close_table[hash_ptr(file, close_bits)];
+	unsigned long both = hash_ptr(file, 32) ^ (unsigned long)files;
+
+	return &close_table[hash_long(both, close_bits)];
 }
 
 /*
@@ -185,7 +191,7 @@ static void close_file(struct hlist_bl_head *bucket, struct file *file,
 static __always_inline void descriptor_closed(struct file *file,
 					      struct files_struct *files)
 {
-	struct hlist_bl_head *bucket = bucket_of(file);
+	struct hlist_bl_head *bucket = bucket_of(file, files);
 
 	/* Pairs with fdclose_watch(); see the drawing above. */
 	smp_mb();
@@ -334,7 +340,7 @@ void fdclose_hook_put(void)
  */
 bool fdclose_watch(struct knote *kn)
 {
-	struct hlist_bl_head *bucket = bucket_of(kn->poll.file);
+	struct hlist_bl_head *bucket = bucket_of(kn->poll.file, kn->kq->files);
 	bool open;
 
 	lockdep_assert_held(&kn->kq->mtx);
@@ -357,7 +363,7 @@ bool fdclose_watch(struct knote *kn)
  */
 bool fdclose_unwatch(struct knote *kn)
 {
-	struct hlist_bl_head *bucket = bucket_of(kn->poll.file);
+	struct hlist_bl_head *bucket = bucket_of(kn->poll.file, kn->kq->files);
 	bool ours;
 
 	lockdep_assert_held(&kn->kq->mtx);
