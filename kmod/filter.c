@@ -3,6 +3,7 @@
 
 #include <linux/bitmap.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/rcupdate.h>
 
 #include "compat.h"
@@ -43,12 +44,14 @@ static bool filter_is_builtin(const struct kevent_filter *ops)
 const struct kevent_filter *kevent_filter_get(int filter)
 {
 	const struct kevent_filter *ops;
+	unsigned int i;
 
 	if (!filter_in_range(filter))
 		return NULL;
+	i = array_index_nospec(-filter, NR_FILTERS);
 
 	rcu_read_lock();
-	ops = rcu_dereference(filters[-filter]);
+	ops = rcu_dereference(filters[i]);
 	if (ops && !filter_is_builtin(ops) && !try_module_get(ops->owner))
 		ops = NULL;
 	rcu_read_unlock();

@@ -4,6 +4,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 
 #include "compat.h"
@@ -35,8 +36,11 @@ static bool knote_is_fd(const struct knote *kn)
 
 static struct knote *find_fd(struct kqueue *kq, unsigned int fd, s16 filter)
 {
-	struct knote *kn = fd < kq->nfds ? kq->fds[fd] : NULL;
+	struct knote *kn;
 
+	if (fd >= kq->nfds)
+		return NULL;
+	kn = kq->fds[array_index_nospec(fd, kq->nfds)];
 	while (kn && kn->filter != filter)
 		kn = kn->fd_next;
 	return kn;
@@ -383,7 +387,7 @@ static int check_flags(u16 flags)
  * Bits that only events have are passed over, so that a program may hand back
  * what it was given; they are cleared in @kev.
  *
- * Return: 0 or a negative errno; then nothing has changed.
+ * Return: 0 or a negative errno; then nothing has changed that can be seen.
  */
 int kqueue_apply(struct kqueue *kq, struct kevent_record *kev)
 {
