@@ -328,6 +328,7 @@ static void knote_show(struct seq_file *m, const struct knote *kn)
 static void kqueue_show_idents(struct seq_file *m, struct kqueue *kq)
 {
 	struct rhashtable_iter iter;
+	unsigned int shown = 0;
 	struct knote *kn;
 
 	rhashtable_walk_enter(&kq->idents, &iter);
@@ -340,6 +341,12 @@ static void kqueue_show_idents(struct seq_file *m, struct kqueue *kq)
 		if (IS_ERR(kn))
 			continue;
 		knote_show(m, kn);
+		/* A walk is a section of RCU, and may be a long one. */
+		if (++shown % 1024)
+			continue;
+		rhashtable_walk_stop(&iter);
+		cond_resched();
+		rhashtable_walk_start(&iter);
 	}
 	rhashtable_walk_stop(&iter);
 	rhashtable_walk_exit(&iter);
@@ -357,9 +364,11 @@ static void kqueue_show_fdinfo(struct seq_file *m, struct file *file)
 		goto out;
 	seq_printf(m, "knotes:\t%u\n",
 		   kq->nfd_knotes + atomic_read(&kq->idents.nelems));
-	for (fd = 0; fd < kq->nfds && !seq_has_overflowed(m); fd++)
+	for (fd = 0; fd < kq->nfds && !seq_has_overflowed(m); fd++) {
 		for (kn = kq->fds[fd]; kn; kn = kn->fd_next)
 			knote_show(m, kn);
+		cond_resched();
+	}
 	kqueue_show_idents(m, kq);
 out:
 	mutex_unlock(&kq->mtx);

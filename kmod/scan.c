@@ -279,6 +279,10 @@ static int scan_pass(struct kqueue *kq, struct kevent_record __user *events,
 				done = -EFAULT;
 			break;
 		}
+		/* There may be room, and events, for very many batches. */
+		if (fatal_signal_pending(current))
+			break;
+		cond_resched();
 	}
 	kq->scratch = NULL;
 	scan_end(&scan);
@@ -306,14 +310,15 @@ static int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
 
 /*
  * Sleep until something is queued, a signal comes or time is up; true in the
- * last case. Each event wakes one waiter, the one that has slept longest. It may
+ * last case, also if something is queued that keeps us from sleeping: it may
+ * turn out to be nothing, again and again. Each event wakes one waiter, the one that has slept longest. It may
  * be awake already, for another reason: whoever leaves here looks at the queue;
  * one that is frozen does so when it is thawed.
  */
 static bool kqueue_sleep(struct kqueue *kq, ktime_t deadline)
 {
 	ktime_t *expires = deadline == KTIME_MAX ? NULL : &deadline;
-	bool timed_out = false;
+	bool timed_out;
 	DECLARE_SWAITQUEUE(wait);
 
 	prepare_to_swait_exclusive(&kq->waiters, &wait,
@@ -323,6 +328,8 @@ static bool kqueue_sleep(struct kqueue *kq, ktime_t deadline)
 		timed_out = !schedule_hrtimeout_range(expires,
 						      current->timer_slack_ns,
 						      HRTIMER_MODE_ABS);
+	else
+		timed_out = expires && ktime_get() >= deadline;
 	finish_swait(&kq->waiters, &wait);
 	return timed_out;
 }
