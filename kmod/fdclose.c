@@ -11,7 +11,8 @@
  * off, so it only takes the knotes out of the table and marks them, which
  * stops their delivery. They are dropped in task work, that is before the
  * thread returns to user space: when close() has returned, the knote is gone
- * and the file released.
+ * and the file released. (If two threads close two numbers of one file at once,
+ * one of them may be the one to drop the knotes of both.)
  *
  * Registration against close:
  *

@@ -247,7 +247,7 @@ static s64 sock_room(struct sock *sk)
 /*
  * Ask for a wake-up the next time that room is made, and look for room after
  * that. TCP wakes only those who found too little of it, by its own measure;
- * ours is another. An edge wants to know of it even if there is enough now.
+ * ours is another.
  */
 static void sock_want_space(struct sock *sk)
 {
