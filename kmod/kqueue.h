@@ -137,10 +137,18 @@ struct nest_link *nest_add(struct kqueue *parent, struct kqueue *child);
 void nest_remove(struct nest_link *link);
 
 /* limit.c */
+enum kevent_scarce {
+	KEVENT_TIMERS,
+	KEVENT_FILES,
+	KEVENT_SCARCE
+};
+
 struct kevent_user *kevent_user_get(void);
 void kevent_user_put(struct kevent_user *user);
 int kevent_user_charge(struct kevent_user *user, long units);
 void kevent_user_uncharge(struct kevent_user *user, long units);
+int kevent_user_take(struct kevent_user *user, enum kevent_scarce what);
+void kevent_user_give_back(struct kevent_user *user, enum kevent_scarce what);
 void kevent_limit_init(void);
 void kevent_limit_exit(void);
 

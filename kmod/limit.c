@@ -2,6 +2,10 @@
 /*
  * How many knotes a user may have. Any user may open the device, and knotes
  * are kernel memory, so there is a limit for each user ID, as for epoll.
+ *
+ * Of some there may be fewer, since they can cost others time: timers that are
+ * due at once expire in one interrupt, and whoever writes to a file visits all
+ * marks on it.
  */
 
 #include <linux/cred.h>
@@ -19,11 +23,13 @@
  * @uid: who
  * @queues: open queues, under users_lock; the structure goes with the last
  * @units: what is charged to them: a unit is the memory of a registration
+ * @scarce: how many they have of what there may be fewer of
  */
 struct kevent_user {
 	kuid_t uid;
 	unsigned long queues;
 	atomic_long_t units;
+	atomic_t scarce[KEVENT_SCARCE];
 };
 
 /* By user ID; changed under users_lock. */
@@ -34,6 +40,18 @@ static ulong max_user_knotes;
 module_param(max_user_knotes, ulong, 0644);
 MODULE_PARM_DESC(max_user_knotes,
 		 "registrations that a user may have (default: 4% of low memory)");
+
+static uint max_scarce[KEVENT_SCARCE] = {
+	[KEVENT_TIMERS] = 65536,
+	[KEVENT_FILES] = 8192,
+};
+
+module_param_named(max_user_timers, max_scarce[KEVENT_TIMERS], uint, 0644);
+MODULE_PARM_DESC(max_user_timers,
+		 "timers that a user may have (default: 65536)");
+module_param_named(max_user_files, max_scarce[KEVENT_FILES], uint, 0644);
+MODULE_PARM_DESC(max_user_files,
+		 "watched regular files that a user may have (default: 8192)");
 
 /* Find or make the caller's record; NULL if there is no memory. */
 struct kevent_user *kevent_user_get(void)
@@ -65,7 +83,9 @@ void kevent_user_put(struct kevent_user *user)
 {
 	mutex_lock(&users_lock);
 	if (!--user->queues) {
-		WARN_ON_ONCE(atomic_long_read(&user->units));
+		WARN_ON_ONCE(atomic_long_read(&user->units) ||
+			     atomic_read(&user->scarce[KEVENT_TIMERS]) ||
+			     atomic_read(&user->scarce[KEVENT_FILES]));
 		xa_erase(&users, __kuid_val(user->uid));
 		kfree(user);
 	}
@@ -86,6 +106,22 @@ int kevent_user_charge(struct kevent_user *user, long units)
 void kevent_user_uncharge(struct kevent_user *user, long units)
 {
 	atomic_long_sub(units, &user->units);
+}
+
+/* One more of these, or fail with -ENOSPC. Context: any. */
+int kevent_user_take(struct kevent_user *user, enum kevent_scarce what)
+{
+	if (atomic_inc_return(&user->scarce[what]) <=
+	    min_t(uint, READ_ONCE(max_scarce[what]), INT_MAX))
+		return 0;
+
+	atomic_dec(&user->scarce[what]);
+	return -ENOSPC;
+}
+
+void kevent_user_give_back(struct kevent_user *user, enum kevent_scarce what)
+{
+	atomic_dec(&user->scarce[what]);
 }
 
 void kevent_limit_init(void)

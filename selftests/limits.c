@@ -2,6 +2,7 @@
 /* How much a user may have, and what happens when a memory cgroup is full. */
 #include "common.h"
 
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -161,6 +162,98 @@ TEST_F(limit, failures_are_free)
 	}
 	EXPECT_EQ(0, add_users(kq, 1, MAX));
 	close(kq);
+}
+
+#define FEW	3
+
+/* Of some filters there may be fewer. */
+FIXTURE(few)
+{
+	long saved;		/* the parameter; -1 unless it was changed */
+	int fd[2 * FEW];	/* a file */
+};
+
+FIXTURE_VARIANT(few)
+{
+	const char *param;
+	int filter;
+};
+
+FIXTURE_VARIANT_ADD(few, timers)
+{
+	.param = KQ_PARAM("max_user_timers"), .filter = EVFILT_TIMER,
+};
+
+FIXTURE_VARIANT_ADD(few, files)
+{
+	.param = KQ_PARAM("max_user_files"), .filter = EVFILT_READ,
+};
+
+FIXTURE_SETUP(few)
+{
+	int i;
+
+	self->fd[0] = memfd_create("watched", MFD_CLOEXEC);
+	ASSERT_LE(0, self->fd[0]);
+	for (i = 1; i < 2 * FEW; i++)
+		self->fd[i] = dup(self->fd[0]);
+	self->saved = -1;
+	if (geteuid())
+		return;
+	self->saved = read_number(variant->param);
+	ASSERT_LT(0, self->saved);
+	ASSERT_EQ(0, write_number(variant->param, FEW));
+}
+
+FIXTURE_TEARDOWN(few)
+{
+	if (self->saved < 0)
+		return;
+	EXPECT_EQ(0, setresuid(0, 0, 0));
+	EXPECT_EQ(0, write_number(variant->param, self->saved));
+}
+
+/* Change number @i of that kind. Returns 0, or the errno. */
+static int few_set(int kq, int filter, const int *fd, int i, int flags)
+{
+	return kq_change(kq, filter == EVFILT_TIMER ? i : fd[i], filter, flags, 0,
+			 filter == EVFILT_TIMER ? 3600000 : 0, NULL);
+}
+
+/* One more is ENOSPC; each that goes makes room; neither others nor their users care. */
+TEST_F(few, enospc)
+{
+	int f = variant->filter, *fd = self->fd, i, kq, bob;
+
+	if (self->saved < 0)
+		SKIP(return, WHY_SKIPPED);
+	kq = queue_of(ALICE);
+	bob = queue_of(BOB);
+	ASSERT_LE(0, kq);
+	ASSERT_LE(0, bob);
+	for (i = 0; i < FEW; i++)
+		ASSERT_EQ(0, few_set(kq, f, fd, i, EV_ADD));
+	EXPECT_EQ(ENOSPC, few_set(kq, f, fd, FEW, EV_ADD));
+	EXPECT_EQ(ENOENT, few_set(kq, f, fd, FEW, EV_ENABLE));
+	EXPECT_EQ(0, few_set(kq, f, fd, 0, EV_ADD));
+	EXPECT_EQ(0, add_users(kq, 100, 110));
+	EXPECT_EQ(0, few_set(bob, f, fd, 0, EV_ADD));
+	for (i = 0; i < FEW; i++) {
+		ASSERT_EQ(0, few_set(kq, f, fd, i, EV_DELETE));
+		ASSERT_EQ(0, few_set(kq, f, fd, FEW, EV_ADD | EV_FORCEONESHOT));
+		EXPECT_EQ(ENOSPC, few_set(kq, f, fd, i, EV_ADD));
+		ASSERT_EQ(1, kq_count(kq));
+		ASSERT_EQ(0, few_set(kq, f, fd, i, EV_ADD));
+	}
+	/* A failure is not counted, and closing gives back. */
+	EXPECT_EQ(EINVAL, kq_change(kq, 1, EVFILT_TIMER, EV_ADD, 0, -1, NULL));
+	close(kq);
+	kq = queue_of(ALICE);
+	for (i = 0; i < FEW; i++)
+		EXPECT_EQ(0, few_set(kq, f, fd, i, EV_ADD));
+	EXPECT_EQ(ENOSPC, few_set(kq, f, fd, FEW, EV_ADD));
+	close(kq);
+	close(bob);
 }
 
 /* A lower limit takes nothing away; a higher one counts at once. */

@@ -76,9 +76,14 @@ int file_attach(struct knote *kn)
 	if (!file_needs_mark(kn))
 		return 1;
 
+	ret = kevent_user_take(kn->kq->user, KEVENT_FILES);
+	if (ret)
+		return ret;
 	fm = kzalloc(sizeof(*fm), GFP_KERNEL_ACCOUNT);
-	if (!fm)
-		return -ENOMEM;
+	if (!fm) {
+		ret = -ENOMEM;
+		goto give_back;
+	}
 	atomic_inc(&file_marks);
 	fsnotify_init_mark(&fm->mark, file_group);
 	fm->mark.mask = FS_MODIFY;
@@ -88,10 +93,14 @@ int file_attach(struct knote *kn)
 	ret = fsnotify_add_inode_mark(&fm->mark, file_inode(kn->poll.file), 0);
 	if (ret) {
 		fsnotify_put_mark(&fm->mark);
-		return ret;
+		goto give_back;
 	}
 	kn->poll.wait.private = fm;
 	return 1;
+
+give_back:
+	kevent_user_give_back(kn->kq->user, KEVENT_FILES);
+	return ret;
 }
 
 void file_detach(struct knote *kn)
@@ -105,6 +114,7 @@ void file_detach(struct knote *kn)
 	spin_unlock(&fm->lock);
 	fsnotify_destroy_mark(&fm->mark, file_group);
 	fsnotify_put_mark(&fm->mark);
+	kevent_user_give_back(kn->kq->user, KEVENT_FILES);
 }
 
 /* From the offset to the end; negative beyond it, which is news as well. */

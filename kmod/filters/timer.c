@@ -12,7 +12,7 @@
 #include <linux/math64.h>
 
 #include "../compat.h"
-#include "../knote.h"
+#include "../kqueue.h"
 #include "timer.h"
 
 #define NOTE_TIMER_UNITS	(NOTE_SECONDS | NOTE_MSECONDS | \
@@ -95,9 +95,13 @@ static void timer_start(struct knote *kn)
 static int timer_attach(struct knote *kn)
 {
 	s64 ns = knote_ns(kn);
+	int ret;
 
 	if (ns < 0)
 		return ns;
+	ret = kevent_user_take(kn->kq->user, KEVENT_TIMERS);
+	if (ret)
+		return ret;
 	timer_start(kn);
 	return 0;
 }
@@ -105,6 +109,7 @@ static int timer_attach(struct knote *kn)
 static void timer_detach(struct knote *kn)
 {
 	hrtimer_cancel(&kn->timer.timer);
+	kevent_user_give_back(kn->kq->user, KEVENT_TIMERS);
 }
 
 /*
