@@ -46,6 +46,9 @@
  */
 #define HOOK_LINGER	(60 * HZ)
 
+/* When to look again for a queue that somebody is at work on. */
+#define LATE_RETRY	(HZ / 100)
+
 /* One bucket for every so many pages of memory: 256 KiB a GiB. */
 #define PAGES_PER_BUCKET	8
 #define BUCKET_BITS_MIN		10
@@ -95,19 +98,37 @@ static void close_knote(struct callback_head *work)
 
 /*
  * The same for threads that do not run task work (any more). Each queue has
- * its own work, so that one that is held up holds up no other, short of as many
- * as a workqueue runs at a time.
+ * its own work, which does not wait for the queue: who holds that may be storing
+ * events, for as long as their memory's owner wants, and a workqueue runs only
+ * so many works at a time.
  */
 static struct workqueue_struct *late_wq;
 
 static void close_late_knotes(struct work_struct *work)
 {
-	struct kqueue *kq = container_of(work, struct kqueue, late_work);
-	struct llist_node *first = llist_del_all(&kq->late_knotes);
+	struct kqueue *kq = container_of(to_delayed_work(work), struct kqueue,
+					 late_work);
 	struct knote *kn, *next;
+	struct llist_node *first;
+	unsigned long n = 0;
 
-	llist_for_each_entry_safe(kn, next, first, poll.close_llist)
-		close_knote(&kn->poll.close_work);
+	if (!mutex_trylock(&kq->mtx)) {
+		/* With our reference, unless the hook was faster. */
+		if (!queue_delayed_work(late_wq, &kq->late_work, LATE_RETRY))
+			kqueue_put(kq);
+		return;
+	}
+	first = llist_del_all(&kq->late_knotes);
+	llist_for_each_entry_safe(kn, next, first, poll.close_llist) {
+		kqueue_end_closed(kq, kn);
+		n++;
+	}
+	mutex_unlock(&kq->mtx);
+
+	for (; n; n--) {
+		kqueue_put(kq);
+		module_put(THIS_MODULE);
+	}
 	kqueue_put(kq);
 }
 
@@ -119,7 +140,7 @@ static void free_queue(struct work_struct *work)
 void fdclose_init_queue(struct kqueue *kq)
 {
 	init_llist_head(&kq->late_knotes);
-	INIT_WORK(&kq->late_work, close_late_knotes);
+	INIT_DELAYED_WORK(&kq->late_work, close_late_knotes);
 	INIT_WORK(&kq->free_work, free_queue);
 }
 
@@ -146,7 +167,7 @@ static void close_later(struct knote *kn)
 	 */
 	kqueue_get(kq);
 	llist_add(&kn->poll.close_llist, &kq->late_knotes);
-	if (!queue_work(late_wq, &kq->late_work))
+	if (!queue_delayed_work(late_wq, &kq->late_work, 0))
 		kqueue_put_atomic(kq);
 }
 

@@ -66,7 +66,7 @@ struct kqueue {
 	struct irq_work wake_work;
 	bool polled;
 	struct llist_head late_knotes;
-	struct work_struct late_work;
+	struct delayed_work late_work;
 	struct work_struct free_work;
 
 	struct mutex mtx ____cacheline_aligned_in_smp;
@@ -125,6 +125,7 @@ int kqueue_apply(struct kqueue *kq, struct kevent_record *kev);
 void kqueue_drop(struct kqueue *kq, struct knote *kn);
 void kqueue_drop_all(struct kqueue *kq);
 void kqueue_drop_closed(struct knote *kn);
+void kqueue_end_closed(struct kqueue *kq, struct knote *kn);
 extern const struct rhashtable_params kqueue_ident_params;
 
 /* scan.c */

@@ -170,15 +170,23 @@ void kqueue_drop(struct kqueue *kq, struct knote *kn)
 
 /*
  * The close hook has taken the knote, with a reference to its queue, which may
- * have been closed since. Context: the closing thread or a worker.
+ * have been closed since, and which the caller gives back.
  */
+void kqueue_end_closed(struct kqueue *kq, struct knote *kn)
+{
+	lockdep_assert_held(&kq->mtx);
+
+	knote_unlink(kq, kn);
+	knote_destroy(kq, kn);
+}
+
+/* The same in the closing thread. */
 void kqueue_drop_closed(struct knote *kn)
 {
 	struct kqueue *kq = kn->kq;
 
 	mutex_lock(&kq->mtx);
-	knote_unlink(kq, kn);
-	knote_destroy(kq, kn);
+	kqueue_end_closed(kq, kn);
 	mutex_unlock(&kq->mtx);
 	kqueue_put(kq);
 }

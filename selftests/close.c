@@ -4,9 +4,9 @@
  * has the file open, and the file is really closed.
  */
 #include "peers.h"
+#include "ring.h"
 
 #include <linux/close_range.h>
-#include <linux/io_uring.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
@@ -338,50 +338,6 @@ TEST_F(close, while_another_waits)
 	EXPECT_EQ(EVFILT_USER, w.ev[0].filter);
 }
 
-/* An io_uring of one entry, without a library: enough to close something. */
-struct ring {
-	int fd;
-	char *sq, *cq;
-	struct io_uring_sqe *sqe;
-	struct io_uring_params p;
-};
-
-static void *ring_map(struct ring *r, size_t size, off_t what)
-{
-	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-		    r->fd, what);
-}
-
-static bool ring_open(struct ring *r)
-{
-	memset(r, 0, sizeof(*r));
-	r->fd = syscall(SYS_io_uring_setup, 1, &r->p);
-	if (r->fd < 0)
-		return false;
-	r->sq = ring_map(r, r->p.sq_off.array + sizeof(int), IORING_OFF_SQ_RING);
-	r->cq = ring_map(r, r->p.cq_off.cqes + 2 * sizeof(struct io_uring_cqe),
-			 IORING_OFF_CQ_RING);
-	r->sqe = ring_map(r, sizeof(*r->sqe), IORING_OFF_SQES);
-	return r->sq != MAP_FAILED && r->cq != MAP_FAILED && r->sqe != MAP_FAILED;
-}
-
-/* Close @fd through the ring. Returns the result of the only request. */
-static int ring_close(struct ring *r, int fd)
-{
-	struct io_uring_cqe *cqe = (void *)(r->cq + r->p.cq_off.cqes);
-	unsigned int *tail = (void *)(r->sq + r->p.sq_off.tail);
-
-	memset(r->sqe, 0, sizeof(*r->sqe));
-	r->sqe->opcode = IORING_OP_CLOSE;
-	r->sqe->fd = fd;
-	*(unsigned int *)(r->sq + r->p.sq_off.array) = 0;
-	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
-	if (syscall(SYS_io_uring_enter, r->fd, 1, 1, IORING_ENTER_GETEVENTS,
-		    NULL, 0) != 1)
-		return -errno;
-	return cqe->res;
-}
-
 /* A close by io_uring is a close. */
 TEST_F(close, io_uring)
 {
@@ -389,7 +345,7 @@ TEST_F(close, io_uring)
 
 	if (!ring_open(&ring))
 		SKIP(return, "no io_uring here: %s", strerror(errno));
-	ASSERT_EQ(0, ring_close(&ring, self->fd[0]));
+	ASSERT_EQ(0, ring_close(&ring, self->fd[0], 0));
 	EXPECT_EQ(0, fdinfo_knotes(self->kq));
 	EXPECT_EQ(EBADF, kq_set(self->kq, self->fd[0], EVFILT_READ, EV_DELETE));
 	signal(SIGPIPE, SIG_IGN);

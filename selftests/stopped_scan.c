@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 
 #include "peers.h"
+#include "ring.h"
 
 #define PAGE	4096
 
@@ -268,7 +269,30 @@ TEST_F(stopped, descriptor_closed)
 	EXPECT_EQ(EPIPE, errno);
 }
 
-/* The same, and the number is used for another file, which does not inherit. */
+/*
+ * A thread of io_uring closes it, which has no way back to user space and so
+ * leaves the rest to a work. That does not wait for the scan, but comes again.
+ */
+TEST_F(stopped, descriptor_closed_by_io_uring)
+{
+	struct ring ring;
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	if (!ring_open(&ring))
+		SKIP(return, "no io_uring here: %s", strerror(errno));
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_EQ(0, ring_close(&ring, self->b[0], IOSQE_ASYNC));
+	EXPECT_TRUE(tell(self->b[1]));
+	ASSERT_TRUE(resume_scan(&self->s));
+	EXPECT_BOTH(&self->s);
+	EXPECT_TRUE(WAIT_FOR(fdinfo_knotes(self->kq) == (variant->left ? 1 : 0)));
+	EXPECT_EQ(variant->again ? 1 : 0, kq_count(self->kq));
+	EXPECT_TRUE(WAIT_FOR(!tell(self->b[1])));
+	EXPECT_EQ(EPIPE, errno);
+}
+
+/* A number of the batch is used for another file, which does not inherit. */
 TEST_F(stopped, number_reused)
 {
 	struct meanwhile m = { .act = act_dup2, .fd = self->b[0] };
