@@ -12,6 +12,11 @@ else
 KDIR ?= /lib/modules/$(shell uname -r)/build
 BUILD ?= build
 override BUILD := $(abspath $(BUILD))
+# Neither make nor the recipes can cope with spaces there: "clean" would remove
+# other folders.
+ifneq ($(words $(CURDIR)) $(words $(BUILD)),1 1)
+$(error error: the path of this folder, or BUILD, is empty or has a space in it)
+endif
 PREFIX ?= /usr/local
 
 # The module is built in a folder of its own for each kernel, which has links
