@@ -9,13 +9,14 @@
 
 # Read findings as "FILE:LINE...: TEXT [KIND]"; if $1 is given, that is the
 # kind of all. Descriptor 4 takes them to where they are judged, as
-# "FILE KIND LINE...: TEXT".
+# "FILE KIND LINE...: TEXT". What does not look like one is one, too.
 findings() {
 	if [ $# = 1 ]; then
 		sed "s|\$| [$1]|"
 	else
 		cat
-	fi | sed -n 's|^\([^: ]*\):\([0-9].*\) \[\([^] ]*\)\]$|\1 \3 \2|p' >&4
+	fi | sed 's|^\([^: ]*\):\([0-9].*\) \[\([^] ]*\)\]$|\1 \3 \2|; t
+		s|^|? unreadable |' >&4
 }
 
 sources() {
@@ -132,7 +133,7 @@ check_checkpatch() {
 	} >"$tmp/checkpatch"
 	status=$?
 	cat "$tmp/checkpatch"
-	sed -n 's/^\(.*:[0-9]*: [A-Z]*\):\([A-Z_]*\): \(.*\)/\1: \3 [\2]/p' \
+	sed '/^total: /d; s/^\(.*:[0-9]*: [A-Z]*\):\([A-Z_]*\): \(.*\)/\1: \3 [\2]/' \
 		"$tmp/checkpatch" >"$tmp/findings"
 	grep -v "^$tmp/bad" "$tmp/findings" | findings
 	[ $status = 0 ] && grep -q "^$tmp/bad.*\[SPACING\]" "$tmp/findings"
@@ -175,7 +176,7 @@ check_coccinelle() {
 		>>"$tmp/coccinelle"
 	status=$((status + $?))
 	cat "$tmp/coccinelle"
-	grep -v '^bad\.c:' "$tmp/coccinelle" | findings
+	grep '\]$' "$tmp/coccinelle" | grep -v '^bad\.c:' | findings
 	[ $status = 0 ] && grep -q '^bad\.c:.*\[ifnullfree\]$' "$tmp/coccinelle"
 }
 
@@ -193,7 +194,7 @@ check_analyser() {
 	in_parallel "$here/analyse" <"$tmp/programs" >"$tmp/analyser"
 	status=$?
 	cat "$tmp/analyser"
-	grep -E ':[0-9]+: (warning|error):' "$tmp/analyser" |
+	grep -E '^[^ ]+: (warning|(fatal )?error):' "$tmp/analyser" |
 		sort -u | sed 's/ \[CWE-[0-9]*\]//' | findings
 	return $status
 }
