@@ -56,13 +56,7 @@ lib:
 examples: lib
 	$(MAKE) -C userspace BUILD=$(BUILD) examples
 
-# What other flags made has to go: selftests/Makefile compares dates only.
-SELFTEST_FLAGS = $(CC) $(CFLAGS) W=$(W)
 selftests: lib
-	@mkdir -p $(BUILD)
-	@echo '$(SELFTEST_FLAGS)' | cmp -s - $(BUILD)/.selftests-flags || \
-		rm -rf $(BUILD)/selftests
-	@echo '$(SELFTEST_FLAGS)' >$(BUILD)/.selftests-flags
 	+dir="$(KSELFTEST)"; : "$${dir:=$$(selftests/qemu/fetch kselftest)}" && \
 		$(MAKE) -C selftests BUILD=$(BUILD) KSELFTEST="$$dir" all
 

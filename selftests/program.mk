@@ -13,6 +13,7 @@ TOP := $(abspath $(SRC)/../..)
 BUILD ?= $(TOP)/build
 RESULT := $(BUILD)/$(PROGRAM)
 OUT := $(patsubst %/,%,$(dir $(RESULT)))
+FLAGS := $(BUILD)/.$(notdir $(OUT))-flags
 W ?=
 
 SRCS := $(wildcard $(SRC)/*.c)
@@ -37,13 +38,16 @@ $(RESULT): $(OBJS) $(LIBS)
 	$(if $(Q),@printf '  %-7s %s\n' LD $(@:$(BUILD)/%=%))
 	$(Q)$(CC) $(ALL_CFLAGS) $(STATIC) -o $@ $^ $(LDLIBS)
 
-$(OUT)/obj/%.o: $(SRC)/%.c $(HEADERS) $(SRC)/Makefile $(SRC)/../program.mk
+$(OUT)/obj/%.o: $(SRC)/%.c $(HEADERS) $(SRC)/Makefile $(SRC)/../program.mk \
+		$(FLAGS)
 	@mkdir -p $(@D)
 	$(if $(Q),@printf '  %-7s %s\n' CC $(@:$(BUILD)/%=%))
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+include $(SRC)/../flags.mk
+
 clean:
-	rm -rf $(OUT)
+	rm -rf $(OUT) $(FLAGS)
 
 .PHONY: clean
 .DELETE_ON_ERROR:
