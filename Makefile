@@ -86,7 +86,7 @@ check-planted:
 # make has a variable of this name by itself: "lint".
 LINT =
 lint:
-	+@BUILD=$(BUILD) selftests/lint/run $(ONLY)
+	+@exec env BUILD=$(BUILD) selftests/lint/run $(ONLY)
 
 demo:
 	+@$(RUN) exec -n demo demo

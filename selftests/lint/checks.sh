@@ -8,7 +8,7 @@
 # so, are first shown something bad.
 
 # Read findings as "FILE:LINE...: TEXT [KIND]"; if $1 is given, that is the
-# kind of all. Descriptor 4 takes them to where they are judged, as
+# kind of all. Descriptor 9 takes them to where they are judged, as
 # "FILE KIND LINE...: TEXT". What does not look like one is one, too.
 findings() {
 	if [ $# = 1 ]; then
@@ -16,7 +16,7 @@ findings() {
 	else
 		cat
 	fi | sed 's|^\([^: ]*\):\([0-9].*\) \[\([^] ]*\)\]$|\1 \3 \2|; t
-		s|^|? unreadable |' >&4
+		s|^|? unreadable |' >&9
 }
 
 sources() {
@@ -31,7 +31,7 @@ count() {
 progress() {
 	while sleep 10 && [ -d "$1" ]; do
 		say "      $(find "$1" -name '*.done' | count) of $2 done"
-	done >/dev/null 2>&3 4>&- 8>&-
+	done >/dev/null 2>&7 8>&- 9>&-
 }
 
 # in_parallel COMMAND...: run COMMAND FILE for each FILE of the input, as many
