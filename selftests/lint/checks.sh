@@ -211,9 +211,13 @@ check_analyser() {
 
 # --- The library and the tests, as they run -------------------------------
 
+# Each process of it, and there are many, can be told to end through $tmp/session.
 check_sanitizers() {
-	"$here/sanitizers" >"$tmp/sanitizers" 2>&1
+	setsid "$here/sanitizers" >"$tmp/sanitizers" 2>&1 &
+	echo $! >"$tmp/session"
+	wait $!
 	status=$?
+	rm "$tmp/session"
 	cat "$tmp/sanitizers"
 	note=$(tail -n 1 "$tmp/sanitizers")
 	return $status
