@@ -57,8 +57,10 @@ examples: lib
 	$(MAKE) -C userspace BUILD=$(BUILD) examples
 
 selftests: lib
-	+dir="$(KSELFTEST)"; : "$${dir:=$$(selftests/qemu/fetch kselftest)}" && \
-		$(MAKE) -C selftests BUILD=$(BUILD) KSELFTEST="$$dir" all
+	+dir='$(KSELFTEST)'; \
+	[ -n "$$dir" ] || { selftests/qemu/deps xz && \
+		dir=$$(selftests/qemu/fetch kselftest); } || exit 1; \
+	$(MAKE) -C selftests BUILD=$(BUILD) KSELFTEST="$$dir" all
 
 bench-programs: lib
 	$(MAKE) -C selftests/bench BUILD=$(BUILD)
