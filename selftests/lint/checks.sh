@@ -160,11 +160,11 @@ check_shellcheck() {
 			-type f -name '*.sh' -print
 	} | sed 's|^\./||' | sort >"$tmp/scripts"
 	note="$(count <"$tmp/scripts") scripts"
-	xargs shellcheck -x -f gcc <"$tmp/scripts" >"$tmp/shellcheck"
+	in_parallel shellcheck -x -f gcc <"$tmp/scripts" >"$tmp/shellcheck"
 	status=$?
 	cat "$tmp/shellcheck"
 	findings <"$tmp/shellcheck"
-	[ $status -le 1 ] && [ -s "$tmp/scripts" ]
+	[ $status = 0 ] && [ -s "$tmp/scripts" ]
 }
 
 # --- Coccinelle -----------------------------------------------------------
