@@ -60,23 +60,12 @@ in_parallel() {
 
 # --- The compiler, and sparse ---------------------------------------------
 
-# make_in FOLDER ARGUMENT...
-make_in() {
-	folder=$1
-	shift
-	case $MAKEFLAGS in
-	*jobserver*) ;;
-	*) set -- "-j$(nproc)" "$@" ;;
-	esac
-	${MAKE:-make} --no-print-directory BUILD="$folder" "$@"
-}
-
 # Make the module and all that belongs to it, with what it says in the file $1.
 # The stock kernel has no KUnit to link the suites to, but its headers.
 make_module() {
 	out=$1
 	shift
-	make_in "$lint" module KDIR="$kdir" W=1 CONFIG_KEVENT_SAMPLE=m \
+	run_make BUILD="$lint" module KDIR="$kdir" W=1 CONFIG_KEVENT_SAMPLE=m \
 		CONFIG_KEVENT_KUNIT_TEST=m KBUILD_MODPOST_WARN=1 \
 		CONFIG_DEBUG_INFO_BTF_MODULES= "$@" >"$out" 2>&1
 	status=$?
@@ -92,9 +81,8 @@ make_module() {
 check_warnings() {
 	note="$(sources kmod uapi userspace selftests | count) files"
 	rm -rf "$lint"/kmod-*
-	make_in "$build" W=1 lib examples selftests bench-programs \
-		fuzz-program && make_in "$build" -C userspace check-headers ||
-		return 1
+	run_make BUILD="$build" W=1 lib examples selftests bench-programs \
+		fuzz-program && run_make -C userspace check-headers || return 1
 	make_module "$tmp/module"
 	status=$?
 	grep -E '(warning|error):' "$tmp/module" | findings W=1

@@ -5,16 +5,11 @@
 
 known='6.1 6.12 6.12-rt newest debug'	# the kernels that there are
 
-# Only one of us at a time builds in this tree.
 lock() {
 	mkdir -p "$logs" || exit 1
 	need_disk "$build" 500 "what is built"
 	need_disk "$tmp" 500 "the files of the guests"
-	exec 8>"$build/.lock"
-	flock -n 8 || {
-		say "waiting for another run in this tree to end"
-		flock 8
-	}
+	lock_build
 }
 
 unlock() {
@@ -25,12 +20,7 @@ unlock() {
 make_logged() {
 	log=$logs/$1
 	shift
-	case $MAKEFLAGS in
-	*jobserver*) ;;
-	*) set -- "-j$(nproc)" "$@" ;;
-	esac
-	${MAKE:-make} --no-print-directory -C "$top" BUILD="$build" "$@" \
-		>"$log" 2>&1 </dev/null && return
+	run_make -C "$top" BUILD="$build" "$@" >"$log" 2>&1 </dev/null && return
 	cat "$log" >&2
 	die "'make $*' has failed, see above or $log"
 }
@@ -93,11 +83,8 @@ has_option() {
 make_module() {
 	with=$1 dir=$2
 	shift 2
-	cc=$(sed -n 's/^CC = .*(CROSS_COMPILE)//p' "$dir/build/.kernelvariables" \
-		2>/dev/null)
 	# Some kernels bring their own.
-	[ -L "$dir/toolchain" ] || have "${cc:=gcc}" || "$here/deps" "$cc" ||
-		exit 1
+	[ -L "$dir/toolchain" ] || need_compiler "$dir/build"
 	! has_option "$dir" CONFIG_UBSAN || set -- "$@" UBSAN_SANITIZE=y
 	! has_option "$dir" CONFIG_KUNIT ||
 		set -- "$@" CONFIG_KEVENT_KUNIT_TEST=m

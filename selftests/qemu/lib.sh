@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck shell=sh disable=SC2034 # used where this is sourced
+# shellcheck shell=sh disable=SC2034,SC2154 # used, or set, where this is sourced
 #
-# What the parts of the runner share: messages, the ways to apt, and what
-# in a kernel's log means trouble.
+# What the parts of the runner and lint share: messages, the ways to apt, how
+# to build, and what in a kernel's log means trouble.
 
 # What is fetched stays here, for all trees of this user.
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/kevent
@@ -70,6 +70,33 @@ need_disk() {
 	}
 }
 no_room=28	# the status then
+
+# Only one of us at a time builds in $build.
+lock_build() {
+	exec 8>"$build/.lock"
+	flock -n 8 || {
+		say "waiting for another run in this tree to end"
+		flock 8
+	}
+}
+
+# run_make ARGUMENT...: as one of the jobs of the make that started us, or else
+# with one for each CPU.
+run_make() {
+	case $MAKEFLAGS in
+	*jobserver*) ;;
+	*) set -- "-j$(nproc)" "$@" ;;
+	esac
+	${MAKE:-make} --no-print-directory "$@"
+}
+
+# need_compiler FOLDER: the one with which the kernel was compiled whose modules
+# are made with that folder.
+need_compiler() {
+	cc=$(sed -n 's/^CC = .*(CROSS_COMPILE)//p' "$1/.kernelvariables" \
+		2>/dev/null)
+	have "${cc:=gcc}" || "$top/selftests/qemu/deps" "$cc" || exit 1
+}
 
 is_splat() {
 	case $1 in
