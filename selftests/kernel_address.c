@@ -85,10 +85,7 @@ FIXTURE_TEARDOWN(kernel_address)
 	close(self->kq);
 }
 
-#define NEED_ALIAS() do {						\
-	if (!self->alias)						\
-		SKIP(return, "needs root, /proc/kcore and /proc/self/pagemap"); \
-} while (0)
+#define WHY_SKIPPED	"needs root, /proc/kcore and /proc/self/pagemap"
 
 static bool untouched(const char *page, long size)
 {
@@ -127,7 +124,8 @@ TEST_F(kernel_address, changes)
 		.events = (uintptr_t)&answer,
 	};
 
-	NEED_ALIAS();
+	if (!self->alias)
+		SKIP(return, WHY_SKIPPED);
 	put_change(self->page);
 	args.changes = (uintptr_t)self->page;
 	ASSERT_EQ(0, call(self->kq, KEVENT_IOC_KEVENT, &args));
@@ -146,7 +144,8 @@ TEST_F(kernel_address, arguments)
 		.changes = (uintptr_t)&change, .events = (uintptr_t)&answer,
 	};
 
-	NEED_ALIAS();
+	if (!self->alias)
+		SKIP(return, WHY_SKIPPED);
 	put_change(&change);
 	memcpy(self->page, &args, sizeof(args));
 	EXPECT_EQ(EFAULT, call(self->kq, KEVENT_IOC_KEVENT, self->alias));
@@ -168,7 +167,8 @@ TEST_F(kernel_address, events)
 	};
 	struct kevent ev;
 
-	NEED_ALIAS();
+	if (!self->alias)
+		SKIP(return, WHY_SKIPPED);
 	args.events = (uintptr_t)self->alias;
 	ASSERT_EQ(0, kq_set(self->kq, 1, EVFILT_USER, EV_ADD | EV_CLEAR));
 	ASSERT_EQ(0, kq_trigger(self->kq, 1));
@@ -186,7 +186,8 @@ TEST_F(kernel_address, answers)
 		.changes = (uintptr_t)&change,
 	};
 
-	NEED_ALIAS();
+	if (!self->alias)
+		SKIP(return, WHY_SKIPPED);
 	args.events = (uintptr_t)self->alias;
 	put_change(&change);
 	EXPECT_EQ(EFAULT, call(self->kq, KEVENT_IOC_KEVENT, &args));
@@ -202,7 +203,8 @@ TEST_F(kernel_address, timeout)
 		.size = sizeof(args), .nevents = 1, .events = (uintptr_t)&ev,
 	};
 
-	NEED_ALIAS();
+	if (!self->alias)
+		SKIP(return, WHY_SKIPPED);
 	ts->tv_nsec = 1;
 	args.timeout = (uintptr_t)ts;
 	EXPECT_EQ(0, call(self->kq, KEVENT_IOC_KEVENT, &args));
@@ -215,7 +217,8 @@ TEST_F(kernel_address, information)
 {
 	struct kevent_info *info = (void *)self->page, before;
 
-	NEED_ALIAS();
+	if (!self->alias)
+		SKIP(return, WHY_SKIPPED);
 	/* Whoever reads that this is too short has read. */
 	EXPECT_EQ(EFAULT, call(self->kq, KEVENT_IOC_INFO, self->alias));
 	EXPECT_EQ(EINVAL, call(self->kq, KEVENT_IOC_INFO, info));

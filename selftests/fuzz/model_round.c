@@ -131,12 +131,15 @@ static void both(struct model *m)
 /* Numbers below @n in any order. */
 static void shuffle(struct rng *r, int *order, int n)
 {
-	int i, k;
+	int i;
 
-	for (i = 0; i < n; i++) {
-		k = below(r, i + 1);
+	for (i = 0; i < n; i++)
+		order[i] = i;
+	for (i = n - 1; i > 0; i--) {
+		int k = below(r, i + 1), was = order[i];
+
 		order[i] = order[k];
-		order[k] = i;
+		order[k] = was;
 	}
 }
 
