@@ -3,6 +3,7 @@
  * Pipes and FIFOs.
  */
 #include <limits.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "expect.h"
@@ -356,6 +357,31 @@ TEST_F(fifo, read_write_descriptor)
 	ASSERT_NONE(self->kq);
 	close(kqw);
 	close(fd);
+}
+
+#define RPC_DIR		"/tmp/rpc_pipefs"
+#define RPC_PIPE	RPC_DIR "/gssd/clntXX/gssd"
+
+/* sunrpc's channel to rpc.gssd has the inode of a FIFO, and nothing else of one. */
+TEST(other_fifo)
+{
+	int kq = kq_open(), kqw, fd = -1;
+
+	mkdir(RPC_DIR, 0700);
+	if (!mount("rpc", RPC_DIR, "rpc_pipefs", 0, NULL))
+		fd = open(RPC_PIPE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	umount2(RPC_DIR, MNT_DETACH);
+	rmdir(RPC_DIR);
+	if (fd < 0)
+		SKIP(return, "no rpc_pipefs in this kernel, or not root");
+	kqw = kq_with(fd, EVFILT_WRITE, EV_ADD, 0, 0);
+	ASSERT_READY(kqw, fd, EVFILT_WRITE, 1);
+	ASSERT_EQ(0, kq_set(kq, fd, EVFILT_READ, EV_ADD | EV_CLEAR));
+	ASSERT_NONE(kq);
+	close(fd);
+	EXPECT_EQ(0, kq_count(kqw));
+	close(kqw);
+	close(kq);
 }
 
 TEST_HARNESS_MAIN
