@@ -5,7 +5,7 @@
 # is known about the stage S lies in $tmp/S:
 #   folder   link to that of its kernel
 #   initrd   the guest's files; when it is there, all is ready to boot
-#   results  "ok|FAIL|skip TEST" for each test
+#   results  "ok|FAIL|skip TEST" for each test, in the end for kernel.log
 #   seconds  how long the guest ran
 
 debug_stages='debug debug-4cpus debug-builtin'
@@ -195,10 +195,19 @@ table() {
 	printf 'logs: %s\n\n' "$logs"
 }
 
+# Does the file $1 end with what report writes last, or with a failure?
+is_complete() {
+	case $(tail -n 1 "$1" 2>/dev/null) in
+	'ok kernel.log' | 'FAIL '*) return 0 ;;
+	esac
+	return 1
+}
+
 # The last line, and the status.
 conclude() {
 	for stage in $stages; do
-		[ -s "$tmp/$stage/results" ] || die "nothing is known about $stage"
+		is_complete "$tmp/$stage/results" ||
+			die "the results of $stage are not complete"
 	done
 	table
 	failed=$(count FAIL "$tmp"/*/results)
