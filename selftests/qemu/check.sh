@@ -72,7 +72,7 @@ build_modules() {
 	dir=$(readlink "$tmp/$1/folder")
 	if [ "$1" = debug-builtin ]; then
 		say "building the module into the debug kernel"
-		dir=$build/linux-builtin
+		dir=$builtin
 		"$here/debug-kernel" builtin "$dir" || exit 1
 		ln -sfn "$dir" "$tmp/$1/folder"
 		modules=$dir/build/drivers/misc/kevent/kmod
@@ -103,6 +103,7 @@ prepare_stages() {
 	"$here/deps" cc m32 module w1 xz qemu || exit 1
 	choose_seed
 	lock
+	builtin=$build/linux-builtin
 	for stage in $stages; do
 		mkdir "$tmp/$stage" || exit 1
 		describe "$stage"

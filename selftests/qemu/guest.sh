@@ -163,6 +163,7 @@ cleanup() {
 	for fifo in "$tmp"/*/kernel "$tmp"/*/user; do
 		[ ! -p "$fifo" ] || : 6<>"$fifo"
 	done
-	rm -rf "$tmp" "$build/linux-builtin"
+	rm -rf "$tmp" ${builtin:+"$builtin"}
 }
 children=
+builtin=	# the kernel with the module built in, if this run may make one
