@@ -32,12 +32,25 @@ as_root() {
 	fi
 }
 
-# Refresh the package lists, at most once in a run of a script.
+# Refresh the package lists, at most once in a run of a script. While another
+# apt does it, this one gives up at once, other than an install.
 apt_update() {
 	[ -z "$updated" ] || return 1
 	updated=yes
 	say "refreshing the package lists (apt-get update)"
-	as_root apt-get -q -q -o DPkg::Lock::Timeout=300 update </dev/null >&2
+	give_up=$(($(date +%s) + 300))
+	until said=$(as_root env LC_ALL=C apt-get -q -q update </dev/null 2>&1); do
+		case $said in
+		*'Could not get lock'*) ;;
+		*) give_up=0 ;;
+		esac
+		[ "$(date +%s)" -lt "$give_up" ] || {
+			say "$said"
+			return 1
+		}
+		sleep 3
+	done
+	[ -z "$said" ] || say "$said"
 }
 updated=
 
