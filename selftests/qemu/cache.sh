@@ -60,8 +60,9 @@ download() {
 	apt-get -q -q -o APT::Sandbox::User=root download "$@" >&2
 }
 
-# Print, as a tar file, the package of the kernel's
-# source that lies in the current folder.
+# Print, as a tar file, the package of the kernel's source that lies in the
+# current folder. Should that fail half-way, it is for the tar that reads this
+# to notice.
 kernel_source() {
 	dpkg-deb --fsys-tarfile ./linux-source-*.deb |
 		tar -xO ./usr/src/linux-source-6.1.tar.xz | xz -T0 -dc
