@@ -30,7 +30,7 @@ make_logged() {
 make_strict() {
 	make_logged "$@" W=1
 	if grep -i warning "$log" >&2; then
-		rm -rf "$build"/kmod-* "$build/.flags"
+		rm -rf "$objects"/kmod-* "$build"/.*-flags
 		die "warnings are not accepted, see $log"
 	fi
 }
