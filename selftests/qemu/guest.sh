@@ -69,9 +69,11 @@ boots_with_kvm() {
 		</dev/null | grep -q 'Unable to mount root fs'
 }
 
-# That there is a /dev/kvm says little: try it, once a boot of this machine.
+# That there is a /dev/kvm says little: try it, once a boot of this machine, and
+# again after an hour, as a "no" may only mean that there was no time or memory.
 kvm_works() {
-	[ -w /dev/kvm ] || return 1
+	[ -w /dev/kvm ] && [ -s "$1/vmlinuz" ] || return 1
+	find "$cache" -maxdepth 1 -name 'kvm-*' -mmin +60 -delete
 	answer=$cache/kvm-$(cat /proc/sys/kernel/random/boot_id)
 	if [ -s "$answer" ]; then
 		:
