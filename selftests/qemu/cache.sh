@@ -28,11 +28,12 @@ keep() {
 	(cd "$tmp" && "$@")
 	case $? in
 	0) mv "$tmp" "$cache/$name" && return ;;
-	"$no_room") exit "$no_room" ;;	# another attempt would not help
+	"$no_room" | "$no_use") exit 1 ;;	# another attempt would not help
 	esac
 	rm -rf "$tmp"
 	return 1
 }
+no_use=29	# the status of a COMMAND that would fail again
 tmp=
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' HUP INT TERM
