@@ -61,8 +61,12 @@ free_memory() {
 	group=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
 	read -r max 2>/dev/null <"$group/memory.max" || max=max
 	read -r used 2>/dev/null <"$group/memory.current" || used=0
-	if [ "$max" != max ] && [ $(((max - used) / 1048576)) -lt "$free" ]; then
-		free=$(((max - used) / 1048576))
+	# What files are cached there makes room when it is needed.
+	files=$(awk '/^(in)?active_file / { mb += $2 / 1048576 }
+		END { print int(mb) }' "$group/memory.stat" 2>/dev/null)
+	if [ "$max" != max ]; then
+		max=$(((max - used) / 1048576 + ${files:-0}))
+		[ "$max" -ge "$free" ] || free=$max
 	fi
 	echo "$free"
 }
