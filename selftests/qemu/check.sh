@@ -22,6 +22,8 @@ describe() {
 	debug) [ "$mode" = check ] || wanted="$wanted fuzz" ;;
 	esac
 	wanted=${TEST:-$wanted}
+	# It finishes the round that has begun, or finds that this one hangs.
+	fuzz_limit=$((fuzz_seconds + 180 + limit))
 }
 
 # Sets $tests to the names of all selftests, and checks those in TEST.
@@ -94,7 +96,8 @@ build_stage() {
 	done
 	make_initrd "$modules" "$tmp/$1/initrd" mode=check \
 		"limit=$limit" "tests='$wanted'" \
-		"fuzz='-t $fuzz_seconds -s $SEED'" "gcov='$gcov'"
+		"fuzz='-t $fuzz_seconds -s $SEED'" "fuzz_limit=$fuzz_limit" \
+		"gcov='$gcov'"
 }
 gcov=
 
@@ -124,14 +127,16 @@ prepare_stages() {
 # run_stage STAGE: boot it, and judge what it says.
 run_stage() {
 	describe "$1"
-	work=$tmp/$1 log=$logs/$1.log
+	work=$tmp/$1 log=$logs/$1.log silence=$limit
 	say "booting $1: $(release "$work/folder"), $cpus CPUs"
 	case " $wanted " in
-	*' fuzz '*) say "$1: fuzzing for $fuzz_seconds s, SEED=$SEED" ;;
+	*' fuzz '*)
+		silence=$fuzz_limit
+		say "$1: fuzzing for $fuzz_seconds s, SEED=$SEED" ;;
 	esac
 	begin=$(date +%s)
 	: >"$log"
-	watch "$work" "$log" 8>&- &
+	watch "$work" "$log" $((silence + 60)) 8>&- &
 	watcher=$!
 	# shellcheck disable=SC2086 # a list of words
 	guest_lines "$work/folder" "$work" $devices 2>"$work/qemu" |

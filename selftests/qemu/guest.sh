@@ -9,8 +9,7 @@ guest_memory=2048	# MB
 append=			# more options for the kernel
 command=		# what the guest is to run, see init
 cpus=2
-limit=120		# seconds for one test program
-patience=3600		# ... for a guest altogether
+patience=3600		# seconds for a guest altogether
 
 # copy_programs FROM TO: all programs of the folder FROM, without symbols.
 copy_programs() {
@@ -144,12 +143,11 @@ guest_lines() {
 	wait
 }
 
-# watch WORK LOG: stop the guest if LOG has not grown for longer than a test
-# may take.
+# watch WORK LOG SECONDS: stop the guest if LOG has not grown for so long.
 watch() {
 	while sleep 5 >/dev/null 2>&1 && [ -d "$1" ]; do
 		age=$(($(date +%s) - $(stat -c %Y "$2")))
-		[ $age -lt $((limit + 60)) ] || [ ! -s "$1/pid" ] || {
+		[ $age -lt "$3" ] || [ ! -s "$1/pid" ] || {
 			say "the guest has said nothing for $age s: stopping it"
 			kill "$(cat "$1/pid")"
 		}
