@@ -13,9 +13,9 @@ fuzz_seconds=120
 
 # describe STAGE: set what that stage boots, and with what.
 describe() {
-	cpus=2 limit=120 kernel=$1 wanted=$tests
+	cpus=2 limit=120 kernel=$1 wanted=$tests debug=
 	case $1 in
-	debug*) kernel=debug limit=900 wanted="kunit $tests" ;;
+	debug*) kernel=debug limit=900 wanted="kunit $tests" debug=yes ;;
 	esac
 	case $1 in
 	debug-4cpus) cpus=4 ;;
@@ -97,7 +97,7 @@ build_stage() {
 	make_initrd "$modules" "$tmp/$1/initrd" mode=check \
 		"limit=$limit" "tests='$wanted'" \
 		"fuzz='-t $fuzz_seconds -s $SEED'" "fuzz_limit=$fuzz_limit" \
-		"gcov='$gcov'"
+		"debug=$debug" "gcov='$gcov'"
 }
 gcov=
 
