@@ -9,7 +9,7 @@ guest_memory=2048	# MB
 append=			# more options for the kernel
 command=		# what the guest is to run, see init
 cpus=2
-patience=3600		# seconds for a guest altogether
+patience=3600		# seconds for a guest altogether; 0: as long as it takes
 
 # copy_programs FROM TO: all programs of the folder FROM, without symbols.
 copy_programs() {
