@@ -40,7 +40,7 @@ choose_tests() {
 }
 
 choose_stages() {
-	stages=$(echo "${KERNEL:-$1}" | tr ',' ' ')
+	stages=$(echo "${KERNEL:-$1}" | tr ', ' '[\n*]' | awk '!seen[$0]++')
 	for stage in $stages; do
 		case " $known $debug_stages " in
 		*" $stage "*) ;;
