@@ -104,14 +104,19 @@ fill_toolchain() {
 # keep_toolchain PACKAGE...: the folder $toolchain of the cache has all that is
 # needed to compile with these headers.
 keep_toolchain() {
-	# shellcheck disable=SC2046,SC2086 # lists of words
-	set -- $(tools_for "$@") $build_tools
-	toolchain=toolchain-$suite-$(echo "$*" | cksum | cut -d ' ' -f 1)
+	tools=$(tools_for "$@")
+	# A kernel made by a newer compiler warns of an older one.
+	# shellcheck disable=SC2086 # a list of words
+	toolchain=toolchain-$suite-$({
+		echo $build_tools
+		candidates $tools
+	} | cksum | cut -d ' ' -f 1)
 	[ ! -d "$cache/$toolchain" ] || return 0
 	"$within" --possible ||
 		die "the newest kernel must be compiled for with a newer" \
 			"compiler, which needs a mount namespace: try as" \
 			"root, or allow users to have namespaces"
 	need_disk "$cache" 500 "the tools of $suite"
-	keep "$toolchain" fill_toolchain "$@"
+	# shellcheck disable=SC2086 # lists of words
+	keep "$toolchain" fill_toolchain $tools $build_tools
 }
