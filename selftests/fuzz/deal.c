@@ -4,7 +4,8 @@
  * get lost, none may be given to two consumers, whatever way they wait.
  *
  * Each producer asks for one thing at a time and waits until some consumer has
- * seen to it, so a wake-up that is lost stops the show.
+ * seen to it. In every other round no wait ends by itself, nor by a signal: then
+ * a wake-up that is lost stops the show.
  */
 #include "fuzz.h"
 
@@ -45,6 +46,7 @@ struct deal {
 	int kq;
 	int outer;		/* what is waited for: WAIT_* */
 	bool edge;		/* it tells once: take all there is */
+	bool patient;		/* nothing but events ends a wait */
 	enum wait wait;
 	int stop;
 };
@@ -200,8 +202,12 @@ static void serve_all(struct consumer *c, const struct kevent_record *kev, int n
 	}
 }
 
-static const struct timespec *some_time(struct rng *r, struct timespec *ts)
+static const struct timespec *some_time(struct consumer *c, struct timespec *ts)
 {
+	struct rng *r = &c->a->rng;
+
+	if (c->deal->patient)
+		return NULL;
 	switch (below(r, 4)) {
 	case 0:
 		return &no_time;
@@ -219,7 +225,7 @@ static int wait_outer(struct consumer *c)
 	struct kevent_record kev[LIST];
 	struct call call = {
 		.kq = c->deal->outer, .events = kev, .nevents = LIST,
-		.timeout = some_time(&c->a->rng, &ts),
+		.timeout = some_time(c, &ts),
 	};
 
 	return call_kevent(c->a, &call);
@@ -260,7 +266,7 @@ static void consume_once(struct consumer *c)
 	};
 	int ret;
 
-	call.timeout = c->deal->wait == WAIT_QUEUE ? some_time(&c->a->rng, &ts) : &no_time;
+	call.timeout = c->deal->wait == WAIT_QUEUE ? some_time(c, &ts) : &no_time;
 	op_begin(c->a, OP_WAIT, call.kq, c->deal->wait, call.nevents, 0);
 	ret = wait_for_queue(c);
 	op_end(c->a, ret);
@@ -394,6 +400,7 @@ void round_deal(struct actor *a, uint64_t round)
 	signals_catch();
 	d->nstalls = 1 + below(&a->rng, opt.threads);
 	d->wait = chance(&a->rng, 2) ? WAIT_QUEUE : below(&a->rng, WAITS);
+	d->patient = chance(&a->rng, 2);
 	d->kq = queue_open(O_CLOEXEC);
 	open_outer(d, a);
 	for (i = 0; i < d->nstalls; i++) {
@@ -410,7 +417,8 @@ void round_deal(struct actor *a, uint64_t round)
 	for (i = 0; i < d->nstalls; i++)
 		crew_add(&crew, d->stall[i].a, produce, &d->stall[i]);
 	while (!all_asked(d)) {
-		crew_disturb(&crew, &a->rng);
+		if (!d->patient)
+			crew_disturb(&crew, &a->rng);
 		actor_alive(a);
 		usleep(below(&a->rng, 2000));
 	}
