@@ -63,6 +63,7 @@ struct note {
 	bool fired;		/* a user event is triggered */
 	enum timer timer;
 	enum queued queued;
+	enum ready ready;	/* when judged */
 	enum verdict verdict;	/* for the call that is about to be made */
 	bool seen;		/* while settling */
 	int passed;		/* calls that could not take it with them */

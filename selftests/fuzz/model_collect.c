@@ -34,18 +34,16 @@ bool queue_has(const struct queue *q, enum verdict least)
 	return false;
 }
 
-static enum verdict judge(struct model *m, const struct note *n)
+static enum verdict judge(struct model *m, struct note *n)
 {
-	enum ready ready;
-
+	n->ready = note_ready(m, n);
 	if (n->disabled)
 		return EVENT_NEVER;
 	if (n->forced)
 		return EVENT_MUST;
-	ready = note_ready(m, n);
-	if (ready == READY_NO || n->queued == QUEUED_NO)
+	if (n->ready == READY_NO || n->queued == QUEUED_NO)
 		return EVENT_NEVER;
-	return ready == READY_YES && n->queued == QUEUED_YES && !note_is_async(m, n) ?
+	return n->ready == READY_YES && n->queued == QUEUED_YES && !note_is_async(m, n) ?
 		EVENT_MUST : EVENT_MAY;
 }
 
@@ -141,10 +139,12 @@ static void check_contents(struct model *m, const struct note *n,
 		if (kev->data < !n->forced || kev->fflags)
 			fail(m->a, "timer %llu expired %lld times, fflags %#x", kev->ident,
 			     kev->data, kev->fflags);
-	} else if (n->verdict == EVENT_MUST && !n->forced) {
-		check_data(m, n, kev);
-	} else if (number_queue(m, n->ident) && !n->forced) {
+	} else if (n->forced) {
+		return;
+	} else if (number_queue(m, n->ident)) {
 		check_nested(m, number_queue(m, n->ident), kev);
+	} else if (n->ready == READY_YES && !note_is_async(m, n)) {
+		check_data(m, n, kev);
 	}
 }
 
