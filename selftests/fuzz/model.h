@@ -97,6 +97,7 @@ struct model {
 	struct queue queue[QUEUES];
 	struct queue *slot[QUEUES];
 	struct probe probe[NUMBERS];
+	struct probe before[NUMBERS];	/* the call whose events are looked at */
 	uint32_t generation;
 };
 
@@ -117,6 +118,7 @@ void model_refresh(struct model *m, const struct file *touched,
 		   const struct file *arrived);
 enum ready fd_ready(const struct model *m, const struct note *n);
 void check_data(struct model *m, const struct note *n, const struct kevent_record *kev);
+void check_flow(struct model *m, const struct note *n, const struct kevent_record *kev);
 
 /* model_collect.c: events */
 void model_judge(struct model *m, struct queue *q);

@@ -53,6 +53,7 @@ void model_judge(struct model *m, struct queue *q)
 	struct note *n;
 
 	model_probe(m);
+	memcpy(m->before, m->probe, sizeof(m->before));
 	for (n = q->note; n < q->note + NOTES; n++) {
 		if (!n->used)
 			continue;
@@ -121,7 +122,8 @@ static void check_nested(struct model *m, const struct queue *child,
 static void check_contents(struct model *m, const struct note *n,
 			   const struct kevent_record *kev)
 {
-	uint16_t eof = filter_is_fd(n->filter) ? EV_EOF : 0;
+	bool fd = filter_is_fd(n->filter);
+	uint16_t eof = fd ? EV_EOF : 0;
 
 	if ((kev->flags & ~eof) != n->flags)
 		fail(m->a, "ident %llu filter %d has flags %#x, not %#x", kev->ident,
@@ -130,6 +132,10 @@ static void check_contents(struct model *m, const struct note *n,
 		fail(m->a, "ident %llu filter %d: udata %#llx, ext %#llx instead of %#llx, %#llx",
 		     kev->ident, kev->filter, kev->udata, kev->ext[0],
 		     (unsigned long long)n->udata, (unsigned long long)n->ext[0]);
+	/* There it is the error of the connection that has ended. */
+	if (fd && n->filter != EVFILT_EXCEPT && kev->fflags && !(kev->flags & EV_EOF))
+		fail(m->a, "ident %llu filter %d: fflags %#x without an end", kev->ident,
+		     kev->filter, kev->fflags);
 	if (n->filter == EVFILT_USER) {
 		if (kev->fflags != n->fflags || kev->data != n->data)
 			fail(m->a, "user event %llu: fflags %#x data %lld, not %#x %lld",
@@ -143,7 +149,9 @@ static void check_contents(struct model *m, const struct note *n,
 		return;
 	} else if (number_queue(m, n->ident)) {
 		check_nested(m, number_queue(m, n->ident), kev);
-	} else if (n->ready == READY_YES && !note_is_async(m, n)) {
+	} else if (note_is_async(m, n)) {
+		check_flow(m, n, kev);
+	} else if (n->ready == READY_YES) {
 		check_data(m, n, kev);
 	}
 }
@@ -156,10 +164,8 @@ static void take_one(struct model *m, struct queue *q, const struct kevent_recor
 		fail(m->a, "an event of ident %llu filter %d, which is not registered",
 		     kev->ident, kev->filter);
 	/* What happens behind our back may have happened since. */
-	if (n->verdict == EVENT_NEVER && note_is_async(m, n) && !n->disabled) {
-		model_probe(m);
+	if (n->verdict == EVENT_NEVER && note_is_async(m, n) && !n->disabled)
 		n->verdict = judge(m, n);
-	}
 	if (n->verdict == EVENT_NEVER)
 		fail(m->a, "an event of ident %llu filter %d (%s), flags %#x data %lld, is %s",
 		     kev->ident, kev->filter, note_source(m, n), kev->flags, kev->data,
@@ -201,6 +207,7 @@ void model_take(struct model *m, struct queue *q, const struct kevent_record *ke
 	struct note *note;
 	int i;
 
+	model_probe(m);
 	for (i = 0; i < n; i++) {
 		note = note_find(q, kev[i].ident, kev[i].filter);
 		if (note)

@@ -326,3 +326,86 @@ void check_data(struct model *m, const struct note *n, const struct kevent_recor
 	else if (n->filter == EVFILT_EMPTY && kev->data >= ROOM_OF_NOTHING)
 		fail(m->a, "empty with %lld", kev->data);
 }
+
+/* --- What an event of a source says that gets on behind our back ----------- */
+
+/*
+ * Of a stream to which bytes can only come during a call. For a moment its end
+ * is counted as a byte, too. Where urgent data is next, FIONREAD says 0.
+ */
+static bool stream_can_have(long long data, const struct probe *before,
+			    const struct probe *after)
+{
+	bool ends = after->poll & POLLRDHUP && !(before->poll & POLLRDHUP);
+
+	if (data == 1 && !after->bytes)
+		return after->poll & (POLLIN | POLLERR);
+	return data >= before->bytes && data <= after->bytes + ends;
+}
+
+static void check_tcp_read(struct model *m, const struct note *n,
+			   const struct kevent_record *kev, const struct probe *before,
+			   const struct probe *after)
+{
+	bool wants_none = n->fflags & NOTE_LOWAT && n->data <= 0;
+
+	if (!stream_can_have(kev->data, before, after))
+		fail(m->a, "ident %llu (TCP) has %lld to %lld to read, not %lld", kev->ident,
+		     before->bytes, after->bytes, kev->data);
+	if (!kev->data && !wants_none && !(kev->flags & EV_EOF) &&
+	    !((before->poll | after->poll) & POLLERR))
+		fail(m->a, "ident %llu (TCP) is readable with nothing", kev->ident);
+}
+
+/* The hang-up of a terminal throws away what was there. */
+static void check_pty_read(struct model *m, const struct kevent_record *kev,
+			   const struct probe *before, const struct probe *after)
+{
+	if (after->poll & POLLHUP)
+		return;
+	if (kev->data < 1 || kev->data < before->bytes || kev->data > after->bytes)
+		fail(m->a, "ident %llu (pty) has %lld to %lld to read, not %lld", kev->ident,
+		     before->bytes, after->bytes, kev->data);
+}
+
+static void check_end(struct model *m, const struct kevent_record *kev, short bit,
+		      const struct probe *before, const struct probe *after)
+{
+	bool eof = kev->flags & EV_EOF;
+
+	if (eof && !(after->poll & bit))
+		fail(m->a, "ident %llu filter %d: EV_EOF is wrong", kev->ident, kev->filter);
+	if (!eof && before->poll & bit)
+		fail(m->a, "ident %llu filter %d: EV_EOF is missing", kev->ident,
+		     kev->filter);
+}
+
+static void check_flow_read(struct model *m, const struct note *n,
+			    const struct kevent_record *kev, const struct probe *before,
+			    const struct probe *after)
+{
+	enum source kind = number_file(m, n->ident)->kind;
+
+	check_end(m, kev, kind == SOURCE_PTY ? POLLHUP : POLLRDHUP, before, after);
+	if (kind == SOURCE_TCP)
+		check_tcp_read(m, n, kev, before, after);
+	else if (kind == SOURCE_PTY)
+		check_pty_read(m, kev, before, after);
+	/* FIONREAD tells of the first of the datagrams that there are. */
+	else if (kev->data < before->bytes)
+		fail(m->a, "ident %llu (UDP) has %lld to read at least, not %lld",
+		     kev->ident, before->bytes, kev->data);
+}
+
+/* Of a descriptor that may have changed during the call, but not gone back. */
+void check_flow(struct model *m, const struct note *n, const struct kevent_record *kev)
+{
+	int i = n->ident - FD_BASE;
+
+	if (n->filter == EVFILT_READ)
+		check_flow_read(m, n, kev, &m->before[i], &m->probe[i]);
+	else if (n->filter == EVFILT_WRITE && kev->data < 0)
+		fail(m->a, "ident %llu has room for %lld", kev->ident, kev->data);
+	else if (n->filter == EVFILT_EMPTY && kev->data)
+		fail(m->a, "ident %llu is empty with %lld", kev->ident, kev->data);
+}
