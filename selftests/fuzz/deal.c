@@ -5,7 +5,8 @@
  *
  * Each producer asks for one thing at a time and waits until some consumer has
  * seen to it. In every other round no wait ends by itself, nor by a signal: then
- * a wake-up that is lost stops the show.
+ * a wake-up that is lost stops the show, and who has been there stays away until
+ * another has done something, lest the loss is made up for by chance.
  */
 #include "fuzz.h"
 
@@ -48,6 +49,8 @@ struct deal {
 	bool edge;		/* it tells once: take all there is */
 	bool patient;		/* nothing but events ends a wait */
 	enum wait wait;
+	int consumers;
+	int away;		/* of them, not waiting */
 	int stop;
 };
 
@@ -282,13 +285,40 @@ static void consume_once(struct consumer *c)
 		fail(c->a, "waiting: %s", strerror(-ret));
 }
 
+static unsigned long total_served(const struct deal *d)
+{
+	unsigned long total = 0;
+	int i;
+
+	for (i = 0; i < d->nstalls; i++)
+		total += __atomic_load_n(&d->stall[i].served, __ATOMIC_SEQ_CST);
+	return total;
+}
+
+/*
+ * Until another consumer has seen to something. One of them always stays, to
+ * whom all that is left in the queue must have been passed on.
+ */
+static void stay_away(struct deal *d)
+{
+	unsigned long served = total_served(d);
+
+	if (__atomic_add_fetch(&d->away, 1, __ATOMIC_SEQ_CST) < d->consumers)
+		while (!is_over(d) && total_served(d) == served)
+			sched_yield();
+	__atomic_sub_fetch(&d->away, 1, __ATOMIC_SEQ_CST);
+}
+
 static void *consume(void *arg)
 {
 	struct consumer *c = arg;
 
 	actor_starts(c->a);
-	while (!is_over(c->deal))
+	while (!is_over(c->deal)) {
 		consume_once(c);
+		if (c->deal->patient && chance(&c->a->rng, 2))
+			stay_away(c->deal);
+	}
 	actor_ends(c->a);
 	return NULL;
 }
@@ -395,9 +425,10 @@ void round_deal(struct actor *a, uint64_t round)
 	static struct consumer consumer[THREADS_MAX];
 	static struct crew crew;
 	struct deal *d = &deal;
-	int i, consumers = 1 + below(&a->rng, opt.threads);
+	int i;
 
 	signals_catch();
+	d->consumers = 1 + below(&a->rng, opt.threads);
 	d->nstalls = 1 + below(&a->rng, opt.threads);
 	d->wait = chance(&a->rng, 2) ? WAIT_QUEUE : below(&a->rng, WAITS);
 	d->patient = chance(&a->rng, 2);
@@ -409,7 +440,7 @@ void round_deal(struct actor *a, uint64_t round)
 		d->stall[i].a = actor_new("producer", round);
 		stall_open(&d->stall[i], &a->rng);
 	}
-	for (i = 0; i < consumers; i++) {
+	for (i = 0; i < d->consumers; i++) {
 		consumer[i].deal = d;
 		consumer[i].a = actor_new("consumer", round);
 		crew_add(&crew, consumer[i].a, consume, &consumer[i]);
@@ -422,8 +453,8 @@ void round_deal(struct actor *a, uint64_t round)
 		actor_alive(a);
 		usleep(below(&a->rng, 2000));
 	}
-	crew_join(&crew, consumers, crew.n);
+	crew_join(&crew, d->consumers, crew.n);
 	stop(d, a);
-	crew_join(&crew, 0, consumers);
+	crew_join(&crew, 0, d->consumers);
 	check_bill(d, a);
 }
