@@ -182,13 +182,22 @@ static bool is_touched(const struct change *c, const struct file *f)
 	       (t->kind == SOURCE_SIGNALFD || t->kind == SOURCE_INOTIFY);
 }
 
+/* Of datagrams FIONREAD tells of the first: behind it there may be a longer one. */
+static bool bytes_came(const struct file *f, const struct probe *old,
+		       const struct probe *new)
+{
+	if (f->kind == SOURCE_PACKET || f->kind == SOURCE_UDP)
+		return false;
+	return new->bytes > old->bytes;
+}
+
 /* A change that the source tells its watchers of at once. */
 static bool has_news(const struct note *n, const struct file *f,
 		     const struct probe *old, const struct probe *new)
 {
 	if (f->kind == SOURCE_FILE)
 		return false;
-	if (n->filter == EVFILT_READ && new->bytes > old->bytes)
+	if (n->filter == EVFILT_READ && bytes_came(f, old, new))
 		return true;
 	return ready_by(n, f, old) != READY_YES && ready_by(n, f, new) == READY_YES;
 }
