@@ -65,7 +65,7 @@ bool note_is_async(const struct model *m, const struct note *n)
 /* A queue is looked at for its contents later: it may be anything. */
 static enum ready queue_ready(const struct queue *q)
 {
-	return queue_empty(q) ? READY_NO : READY_UNSURE;
+	return queue_most(q) ? READY_UNSURE : READY_NO;
 }
 
 static enum ready timer_ready(const struct note *n)

@@ -127,7 +127,7 @@ void model_take(struct model *m, struct queue *q, const struct kevent_record *ke
 void model_settle(struct model *m, struct queue *q, int fd);
 void model_forget_order(struct queue *q);
 bool queue_has(const struct queue *q, enum verdict least);
-bool queue_empty(const struct queue *q);
+int queue_most(const struct queue *q);
 
 /* model_change.c: changes made up at random */
 void random_change(struct model *m, struct kevent_record *kev);

@@ -14,14 +14,15 @@ static const char *note_source(const struct model *m, const struct note *n)
 	return f ? source_name[f->kind] : "a queue";
 }
 
-bool queue_empty(const struct queue *q)
+/* How many registrations may be on the queue, to be looked at. */
+int queue_most(const struct queue *q)
 {
 	const struct note *n;
+	int most = 0;
 
 	for (n = q->note; n < q->note + NOTES; n++)
-		if (n->used)
-			return false;
-	return true;
+		most += n->used && n->queued != QUEUED_NO;
+	return most;
 }
 
 bool queue_has(const struct queue *q, enum verdict least)
@@ -109,14 +110,11 @@ static void delivered(struct model *m, struct note *n)
 static void check_nested(struct model *m, const struct queue *child,
 			 const struct kevent_record *kev)
 {
-	const struct note *n;
-	int most = 0;
+	int most = queue_most(child);
 
-	for (n = child->note; n < child->note + NOTES; n++)
-		most += n->used;
 	if (kev->data < 1 || kev->data > most)
-		fail(m->a, "queue %llu of %d registrations has %lld ready", kev->ident,
-		     most, kev->data);
+		fail(m->a, "queue %llu with news of %d registrations has %lld ready",
+		     kev->ident, most, kev->data);
 }
 
 static void check_contents(struct model *m, const struct note *n,
