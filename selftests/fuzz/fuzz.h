@@ -155,12 +155,17 @@ static inline void op_noted(enum operation op)
 	count_up(&shared->worked[op]);
 }
 
-static inline long long now_ms(void)
+static inline long long now_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static inline long long now_ms(void)
+{
+	return now_ns() / 1000000;
 }
 
 /* call.c: the ioctls, and what is checked of every call */

@@ -127,6 +127,9 @@ static void timer_start(struct note *n)
 	ns = (double)data * timer_unit(n->fflags);
 	if (!absolute)
 		n->flags |= EV_CLEAR;
+	n->period = !absolute && !(n->flags & EV_ONESHOT) && ns < 1e18 ? ns : 0;
+	n->start = now_ns();
+	n->expired = 0;
 	/* Wherever the clock of this machine stands. */
 	if (ns <= (absolute ? 1e9 : 1e6))
 		n->timer = TIMER_SOON;

@@ -62,6 +62,9 @@ struct note {
 	bool forced;
 	bool fired;		/* a user event is triggered */
 	enum timer timer;
+	long long period;	/* of a timer that repeats, in ns; else 0 */
+	long long start;	/* when it was not yet running */
+	long long expired;	/* how many times it has told since */
 	enum queued queued;
 	enum ready ready;	/* when judged */
 	enum verdict verdict;	/* for the call that is about to be made */

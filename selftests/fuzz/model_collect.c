@@ -117,7 +117,21 @@ static void check_nested(struct model *m, const struct queue *child,
 		     kev->ident, most, kev->data);
 }
 
-static void check_contents(struct model *m, const struct note *n,
+/* It may be late, but never early. */
+static void check_timer(struct model *m, struct note *n, const struct kevent_record *kev)
+{
+	bool once = n->fflags & NOTE_ABSTIME || n->flags & EV_ONESHOT;
+
+	if (kev->data < !n->forced || kev->fflags || (once && !n->forced && kev->data != 1))
+		fail(m->a, "timer %llu expired %lld times, fflags %#x", kev->ident,
+		     kev->data, kev->fflags);
+	n->expired += kev->data;
+	if (n->period && n->expired > (now_ns() - n->start) / n->period)
+		fail(m->a, "timer %llu has expired %lld times of %lld ns within %lld ns",
+		     kev->ident, n->expired, n->period, now_ns() - n->start);
+}
+
+static void check_contents(struct model *m, struct note *n,
 			   const struct kevent_record *kev)
 {
 	bool fd = filter_is_fd(n->filter);
@@ -140,9 +154,7 @@ static void check_contents(struct model *m, const struct note *n,
 			     kev->ident, n->fflags, (long long)n->data, kev->fflags,
 			     kev->data);
 	} else if (n->filter == EVFILT_TIMER) {
-		if (kev->data < !n->forced || kev->fflags)
-			fail(m->a, "timer %llu expired %lld times, fflags %#x", kev->ident,
-			     kev->data, kev->fflags);
+		check_timer(m, n, kev);
 	} else if (n->forced) {
 		return;
 	} else if (number_queue(m, n->ident)) {
