@@ -224,14 +224,19 @@ static void wait_in_vain(struct model *m)
 	struct call c = {
 		.kq = QUEUE_BASE + i, .events = kev, .nevents = 2, .timeout = &ts,
 	};
+	long long ns;
 
 	if (!m->slot[i] || !is_quiet(m, m->slot[i]))
 		return;
 	op_begin(m->a, OP_WAIT, c.kq, ts.tv_nsec, 0, 0);
+	ns = now_ns();
 	ret = call_kevent(m->a, &c);
+	ns = now_ns() - ns;
 	op_end(m->a, ret);
 	if (ret)
 		fail(m->a, "a wait that nothing could end returned %d", ret);
+	if (ns < ts.tv_nsec)
+		fail(m->a, "a wait for %ld ns took %lld", (long)ts.tv_nsec, ns);
 	model_take(m, m->slot[i], kev, ret, 2);
 }
 
