@@ -171,7 +171,7 @@ void records_poison(struct kevent_record *kev, int n)
 		memset(kev, POISON, n * sizeof(*kev));
 }
 
-static void check_untouched(struct actor *a, const struct kevent_record *kev, int n)
+void records_untouched(struct actor *a, const struct kevent_record *kev, int n)
 {
 	const unsigned char *byte = (const unsigned char *)kev;
 	size_t i;
@@ -207,7 +207,9 @@ int call_kevent(struct actor *a, const struct call *c)
 	if (ret >= 0) {
 		records_check(a, c->events, ret);
 		written = c->one_list && ret < c->nchanges ? c->nchanges : ret;
-		check_untouched(a, c->events + written, c->nevents - written);
+		records_untouched(a, c->events + written, c->nevents - written);
+	} else if (!c->nchanges) {
+		records_untouched(a, c->events, c->nevents);
 	}
 	return ret;
 }

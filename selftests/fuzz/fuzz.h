@@ -187,6 +187,7 @@ int call_args(struct actor *a, int kq, struct kevent_args *args);
 int call_kevent(struct actor *a, const struct call *c);
 int call_change(struct actor *a, int kq, const struct kevent_record *kev);
 void records_poison(struct kevent_record *kev, int n);
+void records_untouched(struct actor *a, const struct kevent_record *kev, int n);
 void records_check(struct actor *a, const struct kevent_record *kev, int n);
 void record_check(struct actor *a, const struct kevent_record *kev);
 void record_tag(struct kevent_record *kev, uint32_t generation);

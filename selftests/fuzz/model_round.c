@@ -69,8 +69,8 @@ static void make_call(struct model *m, int i, const struct kevent_record *change
 {
 	static struct kevent_record events[EVENTS_MAX];
 	struct queue *q = m->slot[i];
-	struct answers want;
-	int ret;
+	struct answers want = {};
+	int ret, written;
 	struct call c = {
 		.kq = QUEUE_BASE + i, .changes = changes, .nchanges = nchanges,
 		.events = events, .nevents = nevents, .timeout = &no_time,
@@ -85,8 +85,13 @@ static void make_call(struct model *m, int i, const struct kevent_record *change
 		predict(m, q, changes, nchanges, nevents, &want);
 		model_judge(m, q);
 	}
+	records_poison(events, EVENTS_MAX);
 	ret = call_kevent(m->a, &c);
 	op_end(m->a, ret);
+	written = ret > want.n ? ret : want.n;
+	if (one_list && nchanges > written)
+		written = nchanges;
+	records_untouched(m->a, events + written, EVENTS_MAX - written);
 	if (!q) {
 		if (ret != -EBADF)
 			fail(m->a, "a closed queue returned %d", ret);
