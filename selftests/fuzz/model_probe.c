@@ -2,6 +2,7 @@
 /* The model: what sources hold, as others than the module tell it. */
 #include "model.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -302,7 +303,8 @@ static void check_write(struct model *m, const struct file *f, const struct prob
 			     (unsigned long long)f->counter, kev->data);
 		break;
 	case SOURCE_PIPE:
-		if (kev->data < 0 || kev->data % 4096)
+		if (kev->data < 0 || kev->data % PIPE_BUF ||
+		    (!kev->data && !(p->poll & POLLERR)))
 			fail(m->a, "a pipe has room for %lld", kev->data);
 		if (!(kev->flags & EV_EOF) != !(p->poll & POLLERR))
 			fail(m->a, "a pipe's EV_EOF is wrong");
