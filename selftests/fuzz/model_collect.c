@@ -117,6 +117,13 @@ static void check_nested(struct model *m, const struct queue *child,
 		     kev->ident, most, kev->data);
 }
 
+static void check_except(struct model *m, const struct kevent_record *kev)
+{
+	if (kev->fflags != NOTE_OOB || kev->data || kev->flags & EV_EOF)
+		fail(m->a, "ident %llu has something exceptional, fflags %#x data %lld flags %#x",
+		     kev->ident, kev->fflags, kev->data, kev->flags);
+}
+
 /* It may be late, but never early. */
 static void check_timer(struct model *m, struct note *n, const struct kevent_record *kev)
 {
@@ -159,6 +166,8 @@ static void check_contents(struct model *m, struct note *n,
 		return;
 	} else if (number_queue(m, n->ident)) {
 		check_nested(m, number_queue(m, n->ident), kev);
+	} else if (n->filter == EVFILT_EXCEPT) {
+		check_except(m, kev);
 	} else if (note_is_async(m, n)) {
 		check_flow(m, n, kev);
 	} else if (n->ready == READY_YES) {

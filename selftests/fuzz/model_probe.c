@@ -183,7 +183,10 @@ static bool is_touched(const struct change *c, const struct file *f)
 	       (t->kind == SOURCE_SIGNALFD || t->kind == SOURCE_INOTIFY);
 }
 
-/* Of datagrams FIONREAD tells of the first: behind it there may be a longer one. */
+/*
+ * Of datagrams FIONREAD tells of the first: behind it there may be a longer one.
+ * Of a stream it tells as far as urgent data: behind that there may be more.
+ */
 static bool bytes_came(const struct file *f, const struct probe *old,
 		       const struct probe *new)
 {
@@ -197,6 +200,8 @@ static bool has_news(const struct note *n, const struct file *f,
 		     const struct probe *old, const struct probe *new)
 {
 	if (f->kind == SOURCE_FILE)
+		return false;
+	if (n->filter == EVFILT_READ && old->poll & POLLPRI)
 		return false;
 	if (n->filter == EVFILT_READ && bytes_came(f, old, new))
 		return true;

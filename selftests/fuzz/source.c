@@ -325,6 +325,8 @@ int source_poke(struct rng *r, enum source kind, int fd)
 	default:
 		if (is_stream(kind) && chance(r, 20))
 			return shutdown(fd, ways[below(r, ARRAY_SIZE(ways))]);
+		if (kind == SOURCE_TCP && chance(r, 6))
+			return send(fd, bytes, 1, MSG_OOB) < 0;
 		return write(fd, bytes, 1 + below(r, sizeof(bytes))) < 0;
 	}
 }
