@@ -237,23 +237,21 @@ int life_unshare(struct actor *a, int kq)
 int life_share(struct actor *a, int kq)
 {
 	struct kevent_record kev = { .filter = EVFILT_READ, .flags = EV_ADD };
-	int fd[2], pid, status;
+	int fd[2], pid, status, err;
 
 	if (!source_open(SOURCE_SIGNALFD, fd))
 		return -errno;
 	kev.ident = fd[0];
 	record_tag(&kev, 0);
 	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
-	if (!pid) {
-		call_change(a, kq, &kev);
-		_exit(0);
-	}
+	if (!pid)
+		_exit(call_change(a, kq, &kev) != 0);
 	status = pid < 0 ? -errno : wait_child(pid);
 	/* It looks at the source again, whose first wait queue is gone. */
 	kev.flags = 0;
-	call_change(a, kq, &kev);
+	err = call_change(a, kq, &kev);
 	close(fd[0]);
-	return status < 0 ? status : status ? -ECHILD : 0;
+	return status < 0 ? status : status ? -ECHILD : err;
 }
 
 /* Is the queue ready, as epoll sees it? */
