@@ -223,10 +223,20 @@ static void tables_fds_chain(struct kunit *test)
 
 /* --- Removal while others collect ----------------------------------------- */
 
-/*
- * Each registration has a serial number in udata. When its removal has
- * returned, the time is noted at removed[serial]; a look that began after that
- * must not return it.
+/**
+ * struct churn - registrations come and go while threads collect
+ * @fix: the fixture
+ * @worker: the threads
+ * @ev: what they collect
+ * @stop: they shall leave
+ * @clock: counts removals
+ * @stale: events of what was removed before the look for them began
+ * @events: events of registrations with a serial number
+ * @progress: woken when there was one
+ * @serials: the last serial number, of which each registration has one of its
+ *	own in udata; they begin with 1
+ * @removed: for each of them, the time on @clock when its removal had returned,
+ *	or 0. A look that began after that must not return it
  */
 struct churn {
 	struct fixture *fix;
@@ -236,6 +246,7 @@ struct churn {
 	atomic_t clock;
 	atomic_t stale;
 	atomic_t events;
+	wait_queue_head_t progress;
 	unsigned int serials;
 	int *removed;
 };
@@ -253,12 +264,14 @@ static void churn_collect(struct worker *worker)
 		began = atomic_read(&churn->clock);
 		n = collect_wait(churn->fix->kq, worker->number, ev, COLLECT_MAX);
 		while (n-- > 0) {
-			if (ev[n].udata >= NR_SERIALS)
+			/* The event that says to stop has none. */
+			if (!ev[n].udata || ev[n].udata >= NR_SERIALS)
 				continue;
 			removed = READ_ONCE(churn->removed[ev[n].udata]);
 			if (removed && removed <= began)
 				atomic_inc(&churn->stale);
 			atomic_inc(&churn->events);
+			wake_up(&churn->progress);
 		}
 		cond_resched();
 	}
@@ -272,6 +285,7 @@ static struct churn *churn_new(struct kunit *test)
 	churn->removed = kunit_kcalloc(test, NR_SERIALS, sizeof(int), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, churn->removed);
 	churn->fix = test->priv;
+	init_waitqueue_head(&churn->progress);
 	return churn;
 }
 
@@ -315,6 +329,16 @@ static void churn_removed(struct churn *churn, unsigned int serial)
 	WRITE_ONCE(churn->removed[serial], atomic_inc_return(&churn->clock));
 }
 
+/* Wait until one more event is collected, of what is registered and ready. */
+static bool churn_collected(struct churn *churn)
+{
+	int before = atomic_read(&churn->events);
+
+	return wait_event_timeout(churn->progress,
+				  atomic_read(&churn->events) != before,
+				  msecs_to_jiffies(LIMIT_MS));
+}
+
 static unsigned int churn_files(struct churn *churn, struct files *files)
 {
 	unsigned int i, bad = 0;
@@ -332,6 +356,8 @@ static unsigned int churn_files(struct churn *churn, struct files *files)
 			churn_removed(churn, churn->serials);
 			continue;
 		}
+		if (!churn_collected(churn))
+			return bad + 1;
 		/* Closing takes a moment more here: a worker drops it. */
 		close_fd(fd);
 		bad += !test_file_released(&files->tf[i]);
@@ -489,6 +515,8 @@ static unsigned int churn_idents(struct churn *churn)
 		first = churn->serials;
 		for (i = 1; i < fix->nr_sources; i++)
 			bad += !churn_register(churn, i, EVFILT_TEST_LEVEL, 0);
+		if (!churn_collected(churn))
+			return bad + 1;
 		for (i = 1; i < fix->nr_sources; i++) {
 			bad += !!change_flags(fix->kq, i, EVFILT_TEST_LEVEL,
 					      EV_DELETE);
