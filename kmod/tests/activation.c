@@ -440,7 +440,7 @@ static unsigned int nr_waiting(struct kqueue *kq)
 	return n;
 }
 
-/* Start all and wait until they wait. */
+/* Start all and wait until they sleep in the queue. */
 static bool waiters_start(struct waiters *waiters)
 {
 	ktime_t end = ktime_add_ms(ktime_get(), LIMIT_MS);
@@ -454,6 +454,9 @@ static bool waiters_start(struct waiters *waiters)
 			return false;
 		schedule_timeout_uninterruptible(1);
 	}
+	/* One that has queued itself only may yet see what fires by itself. */
+	for (i = 0; ok && i < NR_WAITERS; i++)
+		ok = worker_wait_asleep(&waiters->worker[i]);
 	return ok;
 }
 
@@ -512,6 +515,8 @@ static void activation_no_herd(struct kunit *test)
 		ok &= worker_join(&waiters->worker[i]);
 
 	KUNIT_EXPECT_TRUE(test, ok);
+	for (i = 0; i < NR_WAITERS; i++)
+		KUNIT_EXPECT_EQ(test, waiters->ret[i], 1);
 	KUNIT_EXPECT_EQ(test, left[0], NR_WAITERS - 1);
 	for (i = 1; i < NR_WAITERS; i++)
 		KUNIT_EXPECT_LE(test, left[i], left[i - 1]);

@@ -451,12 +451,28 @@ bool worker_join(struct worker *worker)
 	return true;
 }
 
+/*
+ * Is the thread off its CPU until somebody wakes it? The state alone does not
+ * tell: it is set by a thread that still has to look whether it needs to sleep,
+ * and may be preempted then. It tells one that is being woken, though, which is
+ * on no queue of a CPU either; so it is read first.
+ */
+static bool worker_is_asleep(const struct worker *worker)
+{
+	unsigned int state = READ_ONCE(worker->task->__state);
+
+	/* Pairs with the barriers of whoever wakes it. */
+	smp_rmb();
+	return state != TASK_RUNNING && state != TASK_WAKING &&
+	       !READ_ONCE(worker->task->on_rq);
+}
+
 /* Wait until the thread sleeps, or has ended; false if it does neither. */
 bool worker_wait_asleep(struct worker *worker)
 {
 	ktime_t end = ktime_add_ms(ktime_get(), LIMIT_MS);
 
-	while (READ_ONCE(worker->task->__state) == TASK_RUNNING) {
+	while (!worker_is_asleep(worker)) {
 		if (ktime_after(ktime_get(), end))
 			return false;
 		schedule_timeout_uninterruptible(1);
