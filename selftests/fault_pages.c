@@ -158,7 +158,7 @@ static const char *collect_into(const struct crowd *c, char *end, int bytes)
 	if (crowd_make(c))
 		return "it cannot be made";
 	n = kq_collect(c->kq, room, EVENTS);
-	if (n < 0 ? whole || errno != EFAULT : n != whole)
+	if (whole ? n != whole : n != -1 || errno != EFAULT)
 		return "not what there is room for";
 	if (!add_to_set(c, room, n < 0 ? 0 : n, &first))
 		return "a wrong event";
