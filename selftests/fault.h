@@ -59,7 +59,6 @@ static const char *const fault_pass[] = { "20", "0" };
  * @order: fail_page_alloc/min-order, open for when we are not root any more
  * @saved: what the settings were
  * @console: the console's level, while it is lowered
- * @complaints: what complaints() was then
  * @hit: the last call that was made to fail had something to fail
  * @injected: failures injected so far
  */
@@ -68,7 +67,6 @@ struct fault {
 	int order;
 	char saved[FAULT_SETTINGS][32];
 	long console;
-	long complaints;
 	bool hit;
 	long injected;
 };
@@ -144,7 +142,38 @@ static inline bool fault_done(struct fault *f)
 
 #define SYSLOG_READ_ALL	3
 
-/* How often the kernel's log says that something is wrong; -1: unknown. */
+#define FAULT_MARK	"kevent: what comes now may be due to injected faults"
+
+/* Leave a mark in the kernel's log, which is not for the console. */
+static inline bool fault_mark(void)
+{
+	static const char text[] = "<7>" FAULT_MARK "\n";
+	ssize_t len = sizeof(text) - 1;
+	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, len) == len;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* What stands behind the last mark in @text; NULL if there is none. */
+static inline const char *fault_marked(const char *text)
+{
+	const char *found = NULL;
+
+	while ((text = strstr(text, FAULT_MARK))) {
+		text += strlen(FAULT_MARK);
+		found = text;
+	}
+	return found;
+}
+
+/*
+ * How often the kernel's log says, since the last mark, that something is
+ * wrong. -1: unknown; so much came that the mark has been overwritten, and
+ * perhaps more.
+ */
 static inline long complaints(void)
 {
 	static const char *const word[] = {
@@ -152,15 +181,18 @@ static inline long complaints(void)
 	};
 	static char text[1 << 20];
 	int len = klogctl(SYSLOG_READ_ALL, text, sizeof(text) - 1);
-	const char *pos;
+	const char *marked, *pos;
 	long n = 0;
 	size_t i;
 
 	if (len < 0)
 		return -1;
 	text[len] = '\0';
+	marked = fault_marked(text);
+	if (!marked)
+		return -1;
 	for (i = 0; i < ARRAY_SIZE(word); i++)
-		for (pos = text; (pos = strstr(pos, word[i])); pos++)
+		for (pos = marked; (pos = strstr(pos, word[i])); pos++)
 			n++;
 	return n;
 }
@@ -172,16 +204,14 @@ static inline long complaints(void)
  */
 static inline bool fault_quiet(struct fault *f)
 {
-	f->complaints = complaints();
 	f->console = read_number(CONSOLE_LEVEL);
-	return f->complaints >= 0 && f->console > 0 &&
+	return f->console > 0 && fault_mark() &&
 	       !write_number(CONSOLE_LEVEL, LEVEL_ERRORS);
 }
 
 static inline bool fault_quiet_end(const struct fault *f)
 {
-	return !write_number(CONSOLE_LEVEL, f->console) &&
-	       complaints() == f->complaints;
+	return !write_number(CONSOLE_LEVEL, f->console) && !complaints();
 }
 
 /* Begin a pass. */
