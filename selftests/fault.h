@@ -103,26 +103,25 @@ static inline bool fault_write(size_t i, const char *text)
 	return ok;
 }
 
-/* Why nothing can be made to fail here, or NULL; then fault_done() is due. */
-static inline const char *fault_setup(struct fault *f)
+static inline bool fault_save(struct fault *f)
 {
 	size_t i;
 
-	memset(f, 0, sizeof(*f));
-	f->ctl = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (f->ctl < 0)
-		return "this kernel has no fault injection, or we are not root";
 	for (i = 0; i < FAULT_SETTINGS; i++)
 		if (!fault_read(i, f->saved[i], sizeof(f->saved[i])))
-			return "this kernel lacks a kind of fault injection";
+			return false;
+	return true;
+}
+
+static inline bool fault_apply(struct fault *f)
+{
+	size_t i;
+
 	for (i = 0; i < FAULT_SETTINGS; i++)
 		if (!fault_write(i, fault_setting[i][1]))
-			return "fault injection cannot be set up";
+			return false;
 	f->order = fault_open_setting(FAULT_MIN_ORDER, O_WRONLY);
-	/* Nor should a page be missing when a call reads or writes it. */
-	if (mlockall(MCL_CURRENT))
-		return "the program's memory cannot be locked";
-	return NULL;
+	return f->order >= 0;
 }
 
 static inline bool fault_done(struct fault *f)
@@ -138,6 +137,33 @@ static inline bool fault_done(struct fault *f)
 	close(f->ctl);
 	close(f->order);
 	return ok;
+}
+
+/*
+ * Why nothing can be made to fail here, and all is as it was; or NULL, and
+ * fault_done() is due.
+ */
+static inline const char *fault_setup(struct fault *f)
+{
+	const char *why = NULL;
+
+	memset(f, 0, sizeof(*f));
+	f->order = -1;
+	f->ctl = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	if (f->ctl < 0)
+		return "this kernel has no fault injection, or we are not root";
+	if (!fault_save(f)) {
+		close(f->ctl);
+		return "this kernel lacks a kind of fault injection";
+	}
+	if (!fault_apply(f))
+		why = "fault injection cannot be set up";
+	/* Nor should a page be missing when a call reads or writes it. */
+	else if (mlockall(MCL_CURRENT))
+		why = "the program's memory cannot be locked";
+	if (why)
+		fault_done(f);
+	return why;
 }
 
 #define SYSLOG_READ_ALL	3
