@@ -5,13 +5,13 @@
  */
 #include <kevent.h>
 
+#include "crowd.h"
 #include "fault.h"
 #include "module.h"
 #include "sources.h"
 
 #define EVFILT_SAMPLE	(-100)
 #define FIRE		"/sys/module/kevent_sample/parameters/fire"
-#define FIRST_FD	200	/* duplicates, so that one source has many knotes */
 
 FIXTURE(collect)
 {
@@ -38,52 +38,12 @@ FIXTURE_TEARDOWN(collect)
 	EXPECT_TRUE(all_freed());
 }
 
-/* What is collected: @n knotes of one filter, made with @flags. */
-struct crowd {
-	int fd;		/* of a descriptor's filter: the source */
-	int filter;
-	int flags;
-	int n;
-};
-
-static uintptr_t crowd_ident(const struct crowd *w, int i)
+/* As crowd_make(), also for the filter of the other module. */
+static int make_ready(const struct crowd *w)
 {
-	return w->filter == EVFILT_TIMER || w->filter == EVFILT_USER ||
-	       w->filter == EVFILT_SAMPLE ? i : FIRST_FD + i;
-}
+	int err = crowd_make(w);
 
-/* Make them anew, all with something to report, and in order. */
-static int crowd_make(int kq, const struct crowd *w)
-{
-	uintptr_t ident;
-	int i, err;
-
-	for (i = 0; i < w->n; i++) {
-		ident = crowd_ident(w, i);
-		if (ident >= FIRST_FD && dup2(w->fd, ident) < 0)
-			return errno;
-		kq_set(kq, ident, w->filter, EV_DELETE);
-		err = kq_change(kq, ident, w->filter, EV_ADD | w->flags,
-				w->filter == EVFILT_TIMER ? NOTE_ABSTIME : 0,
-				w->filter == EVFILT_TIMER ? 1 : 0, UD(i));
-		if (!err && w->filter == EVFILT_USER)
-			err = kq_change(kq, ident, EVFILT_USER, 0, NOTE_TRIGGER, 0, UD(i));
-		if (err)
-			return err;
-	}
-	if (w->filter == EVFILT_SAMPLE)
-		return write_number(FIRE, 1);
-	/* Timers have fired when all of them are queued. */
-	return w->filter != EVFILT_TIMER || WAIT_FOR(fdinfo_queued(kq) == w->n) ?
-		0 : ETIME;
-}
-
-static void crowd_remove(int kq, const struct crowd *w)
-{
-	int i;
-
-	for (i = 0; i < w->n; i++)
-		kq_set(kq, crowd_ident(w, i), w->filter, EV_DELETE);
+	return err || w->filter != EVFILT_SAMPLE ? err : write_number(FIRE, 1);
 }
 
 static int by_udata(const void *a, const void *b)
@@ -98,7 +58,7 @@ static int call_collect(const struct fault_case *c)
 {
 	const struct timespec now = { 0 };
 	const struct crowd *w = c->arg;
-	int n = kevent(c->kq[0], NULL, 0, fault_out.ev, w->n, &now);
+	int n = kevent(w->kq, NULL, 0, fault_out.ev, w->n, &now);
 
 	if (n < 0)
 		return errno;
@@ -109,30 +69,28 @@ static int call_collect(const struct fault_case *c)
 
 static int undo_collect(const struct fault_case *c)
 {
-	return crowd_make(c->kq[0], c->arg);
+	return make_ready(c->arg);
 }
 
-static const int ways[] = { 0, EV_CLEAR, EV_ONESHOT, EV_DISPATCH };
-
 /* Sets @ready if there was something to collect. Returns what is wrong. */
-static const char *crowd_each(struct fault *f, int kq, const struct crowd *w,
+static const char *crowd_each(struct fault *f, const struct crowd *w,
 			      const char *name, bool *ready)
 {
 	char text[80];
 	struct fault_case c = {
 		.name = text, .call = call_collect, .undo = undo_collect,
-		.kq = { kq, -1 }, .arg = w, .may = MAY_EFAULT, .least = 1,
+		.kq = { w->kq, -1 }, .arg = w, .may = MAY_EFAULT, .least = 1,
 	};
 	const char *wrong = NULL;
 
 	snprintf(text, sizeof(text), "collect %d of %s, filter %d, flags %#x", w->n,
 		 name, w->filter, w->flags);
-	if (crowd_make(kq, w))
+	if (make_ready(w))
 		return "it cannot be made";
-	*ready = fdinfo_queued(kq) == w->n;
+	*ready = fdinfo_queued(w->kq) == w->n;
 	if (*ready)
 		wrong = fault_each(f, &c);
-	crowd_remove(kq, w);
+	crowd_remove(w);
 	return wrong;
 }
 
@@ -141,21 +99,21 @@ static const char *crowds(struct fault *f, int kq, int fd, int filter,
 			  const char *name, bool *ready)
 {
 	static int turn;
-	struct crowd w = { .fd = fd, .filter = filter };
+	struct crowd w = { .kq = kq, .filter = filter, .fd = fd };
 	const char *wrong = NULL;
 	size_t i;
 
 	w.n = 1;
-	for (i = 0; i < ARRAY_SIZE(ways) && !wrong; i++) {
-		w.flags = ways[i];
-		wrong = crowd_each(f, kq, &w, name, ready);
+	for (i = 0; i < ARRAY_SIZE(crowd_ways) && !wrong; i++) {
+		w.flags = crowd_ways[i];
+		wrong = crowd_each(f, &w, name, ready);
 	}
 	if (wrong || !*ready)
 		return wrong;
 	turn++;
 	w.n = turn % 2 ? 100 : 17;
-	w.flags = ways[turn / 2 % ARRAY_SIZE(ways)];
-	return crowd_each(f, kq, &w, name, ready);
+	w.flags = crowd_ways[turn / 2 % ARRAY_SIZE(crowd_ways)];
+	return crowd_each(f, &w, name, ready);
 }
 
 /* Of descriptors: if the call fails, nothing was taken, and all is there. */

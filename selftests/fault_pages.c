@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
+#include "crowd.h"
 #include "sources.h"
 
 #define PAGE	4096
@@ -72,8 +73,7 @@ FIXTURE_TEARDOWN(pages)
 	EXPECT_TRUE(all_freed());
 }
 
-#define EVENTS		18	/* more than a batch of 16 */
-#define FIRST_FD	200
+#define EVENTS	18	/* more than a batch of 16 */
 
 /* Ends of the room within a record: before and in each of its members. */
 static const int part[] = {
@@ -81,48 +81,6 @@ static const int part[] = {
 	offsetof(struct kevent, fflags), offsetof(struct kevent, data) + 3,
 	offsetof(struct kevent, udata), offsetof(struct kevent, ext), 63,
 };
-
-struct crowd {
-	int kq;
-	int filter;
-	int flags;
-	int fd;			/* a descriptor to watch many times */
-};
-
-static uintptr_t crowd_ident(const struct crowd *c, int i)
-{
-	return c->fd < 0 ? i : FIRST_FD + i;
-}
-
-/* Make the @i-th anew, with something to report. Returns 0, or the errno. */
-static int crowd_make_one(const struct crowd *c, int i)
-{
-	bool timer = c->filter == EVFILT_TIMER;
-	uintptr_t ident = crowd_ident(c, i);
-	int err;
-
-	if (c->fd >= 0 && dup2(c->fd, ident) < 0)
-		return errno;
-	kq_set(c->kq, ident, c->filter, EV_DELETE);
-	err = kq_change(c->kq, ident, c->filter, EV_ADD | c->flags,
-			timer ? NOTE_ABSTIME : 0, timer, UD(i));
-	if (!err && c->filter == EVFILT_USER)
-		err = kq_change(c->kq, ident, EVFILT_USER, 0, NOTE_TRIGGER, 0, UD(i));
-	return err;
-}
-
-static int crowd_make(const struct crowd *c)
-{
-	int i, err = 0;
-
-	for (i = 0; i < EVENTS && !err; i++)
-		err = crowd_make_one(c, i);
-	/* Timers take a moment. */
-	if (!err && c->filter == EVFILT_TIMER &&
-	    !WAIT_FOR(fdinfo_queued(c->kq) == EVENTS))
-		err = ETIME;
-	return err;
-}
 
 /* Add the events of the crowd, by udata, to the set. False if one is wrong. */
 static bool add_to_set(const struct crowd *c, const struct kevent *ev, int n,
@@ -193,21 +151,20 @@ static const char *collect_all_ends(struct crowd *c, char *end)
 	if (wrong)
 		fprintf(stderr, "# filter %d, flags %#x, end %zu: %s\n", c->filter,
 			c->flags, i - 1, wrong);
-	for (i = 0; i < EVENTS; i++)
-		kq_set(c->kq, crowd_ident(c, i), c->filter, EV_DELETE);
+	crowd_remove(c);
 	return wrong;
 }
-
-static const int ways[] = { 0, EV_CLEAR, EV_ONESHOT, EV_DISPATCH };
 
 /* Events go as far as there is room; the others are not lost, in any way. */
 TEST_F_TIMEOUT(pages, triggers, 100)
 {
-	struct crowd c = { .kq = self->kq, .filter = EVFILT_USER, .fd = -1 };
+	struct crowd c = {
+		.kq = self->kq, .filter = EVFILT_USER, .fd = -1, .n = EVENTS,
+	};
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(ways); i++) {
-		c.flags = ways[i];
+	for (i = 0; i < ARRAY_SIZE(crowd_ways); i++) {
+		c.flags = crowd_ways[i];
 		EXPECT_EQ(NULL, collect_all_ends(&c, self->end));
 	}
 }
@@ -215,7 +172,9 @@ TEST_F_TIMEOUT(pages, triggers, 100)
 /* The same of timers: expirations that were not told are told later. */
 TEST_F_TIMEOUT(pages, timers, 100)
 {
-	struct crowd c = { .kq = self->kq, .filter = EVFILT_TIMER, .fd = -1 };
+	struct crowd c = {
+		.kq = self->kq, .filter = EVFILT_TIMER, .fd = -1, .n = EVENTS,
+	};
 
 	c.flags = EV_ONESHOT;
 	EXPECT_EQ(NULL, collect_all_ends(&c, self->end));
@@ -232,12 +191,12 @@ TEST_F_TIMEOUT(pages, descriptors, 100)
 	static const char *const name[] = {
 		"eventfd", "file", "pty, slave", "inotify", "tcp", "queue",
 	};
-	struct crowd c = { .kq = self->kq, .filter = EVFILT_READ };
+	struct crowd c = { .kq = self->kq, .filter = EVFILT_READ, .n = EVENTS };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(name); i++) {
 		c.fd = source_named(&self->all, name[i])->fd;
-		c.flags = ways[i % ARRAY_SIZE(ways)];
+		c.flags = crowd_ways[i % ARRAY_SIZE(crowd_ways)];
 		EXPECT_EQ(NULL, collect_all_ends(&c, self->end))
 			TH_LOG("of %s", name[i]);
 	}
