@@ -97,10 +97,7 @@ static int count(const bool *was, int n)
 	return sum;
 }
 
-/*
- * One call after the other, in which ever later steps fail. @judge looks at
- * what kevent() returned and at what was registered. Returns what is wrong.
- */
+/* What became of a call. */
 struct outcome {
 	int ret;			/* of kevent() */
 	int err;			/* errno, if -1 */
@@ -110,6 +107,7 @@ struct outcome {
 	int failed;			/* calls that were not a plain success */
 };
 
+/* A call that is made again and again, and who judges what became of it. */
 struct batch {
 	struct fault *f;
 	int kq;
@@ -134,6 +132,7 @@ static bool new_queue(const struct batch *b)
 	return kqueue() == b->kq && !kevent(b->kq, kev, b->before, NULL, 0, NULL);
 }
 
+/* The call, with its @n-th step failing. Returns what is wrong. */
 static const char *batch_one(const struct batch *b, struct outcome *o, int n)
 {
 	memset(o->got, 0, sizeof(o->got));
@@ -150,6 +149,10 @@ static const char *batch_one(const struct batch *b, struct outcome *o, int n)
 	return b->judge(b, o);
 }
 
+/*
+ * One call after the other, in which ever later steps fail. @judge looks at
+ * what kevent() returned and at what was registered. Returns what is wrong.
+ */
 static const char *batch_each(const struct batch *b)
 {
 	static struct outcome o;

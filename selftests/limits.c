@@ -297,9 +297,6 @@ static int put(const char *dir, const char *name, const char *text)
  * A memory cgroup of our own. The process is made one that the kernel does not
  * kill for memory, so that it is refused instead; and all its pages are locked,
  * so that it needs no more of them.
- *
- * Each refusal puts a stack trace into the kernel's log, a warning only. It is
- * kept from the console, where whoever reads along would take it for a crash.
  */
 #define MEMORY_MIB		4
 #define MEMORY_MAX		"4M"
@@ -332,6 +329,11 @@ FIXTURE_SETUP(memory)
 	ASSERT_EQ(0, mkdir(self->group, 0755));
 	ASSERT_EQ(0, put(self->group, "memory.max", MEMORY_MAX));
 	ASSERT_EQ(0, put("/proc/self", "oom_score_adj", "-1000"));
+	/*
+	 * Each refusal puts a stack trace into the kernel's log, a warning only.
+	 * It is kept from the console, where whoever reads along would take it
+	 * for a crash.
+	 */
 	self->console = read_number(CONSOLE_LEVEL);
 	ASSERT_LT(0, self->console);
 	ASSERT_EQ(0, write_number(CONSOLE_LEVEL, LEVEL_ERRORS));
