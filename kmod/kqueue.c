@@ -325,19 +325,24 @@ static void knote_show(struct seq_file *m, const struct knote *kn)
 		   queued || disabled || closed ? "" : "-");
 }
 
+/*
+ * The table may be about to be resized. The mutex keeps its knotes where they
+ * are meanwhile, in either of two tables, or some would be met in both.
+ */
 static void kqueue_show_idents(struct seq_file *m, struct kqueue *kq)
 {
 	struct rhashtable_iter iter;
 	unsigned int shown = 0;
 	struct knote *kn;
 
+	mutex_lock(&kq->idents.mutex);
 	rhashtable_walk_enter(&kq->idents, &iter);
 	rhashtable_walk_start(&iter);
 	while (!seq_has_overflowed(m)) {
 		kn = rhashtable_walk_next(&iter);
 		if (!kn)
 			break;
-		/* The table was resized meanwhile: the walk goes on. */
+		/* That was the first table: the walk goes on with the second. */
 		if (IS_ERR(kn))
 			continue;
 		knote_show(m, kn);
@@ -350,6 +355,7 @@ static void kqueue_show_idents(struct seq_file *m, struct kqueue *kq)
 	}
 	rhashtable_walk_stop(&iter);
 	rhashtable_walk_exit(&iter);
+	mutex_unlock(&kq->idents.mutex);
 }
 
 static void kqueue_show_fdinfo(struct seq_file *m, struct file *file)

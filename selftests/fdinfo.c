@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 
 #include "expect.h"
+#include "races.h"
 
 #define MAX_LINES	2048
 
@@ -210,6 +211,46 @@ TEST_F(fdinfo, long_list)
 	ASSERT_EQ(2000, self->info.n);
 	for (i = 0; i < 2000; i++)
 		ASSERT_NE(NULL, find(&self->info, i, EVFILT_USER));
+}
+
+struct churn {
+	int kq;
+	bool over;
+	int failed;
+};
+
+/* Add and delete so many that the kernel's table of them grows and shrinks. */
+static void *churn_main(void *arg)
+{
+	struct churn *c = arg;
+	struct kevent kev[64];
+	int i, n;
+
+	for (n = 0; !__atomic_load_n(&c->over, __ATOMIC_ACQUIRE); n = (n + 64) % 3200) {
+		for (i = 0; i < 64; i++)
+			EV_SET(&kev[i], (n + i) % 1600, EVFILT_USER,
+			       n < 1600 ? EV_ADD : EV_DELETE, 0, 0, NULL);
+		c->failed |= kevent(c->kq, kev, 64, NULL, 0, NULL);
+	}
+	return NULL;
+}
+
+/* While that table changes its size, in the background, each is listed once. */
+TEST_F(fdinfo, while_resized)
+{
+	struct rounds r = { .least = 100 };
+	struct churn c = { .kq = self->kq };
+	pthread_t thread;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, churn_main, &c));
+	while (next_round(&r)) {
+		ASSERT_TRUE(read_fdinfo(&self->info, getpid(), self->kq));
+		ASSERT_EQ(self->info.count, self->info.n);
+	}
+	EXPECT_ROUNDS(&r);
+	__atomic_store_n(&c.over, true, __ATOMIC_RELEASE);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, c.failed);
 }
 
 /* The queue of another process can be looked at, too. */
