@@ -487,6 +487,7 @@ static __poll_t test_file_poll(struct file *file, poll_table *wait)
 	struct test_file *tf = file->private_data;
 
 	poll_wait(file, &tf->wqh, wait);
+	WRITE_ONCE(tf->asked, poll_requested_events(wait));
 	return (__force __poll_t)atomic_read(&tf->ready);
 }
 

@@ -149,11 +149,13 @@ bool worker_wait_asleep(struct worker *worker);
  * struct test_file - a file whose readiness the test controls
  * @wqh: its pollers
  * @ready: EPOLL*
+ * @asked: EPOLL*, for which it was last polled
  * @released: completed at the end of the file
  */
 struct test_file {
 	wait_queue_head_t wqh;
 	atomic_t ready;
+	__poll_t asked;
 	struct completion released;
 };
 

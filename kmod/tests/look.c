@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Looking at sources: what they are asked, and how long one goes on. */
+
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/sched.h>
+
+#include "fixture.h"
+
+/* What must not be asked on behalf of other filters than these. */
+static const struct {
+	s16 filter;
+	__poll_t only;
+} asks[] = {
+	{ EVFILT_READ, EPOLLIN | EPOLLRDNORM | EPOLLRDHUP },
+	{ EVFILT_WRITE, EPOLLOUT | EPOLLWRNORM },
+	{ EVFILT_EXCEPT, EPOLLPRI },
+};
+
+#define ASKED_ALWAYS	(EPOLLERR | EPOLLHUP)
+
+/* A file's poll is asked for what the filter is about, and for nothing else. */
+static void look_asks(struct kunit *test)
+{
+	struct fixture *fix = test->priv;
+	__poll_t asked[ARRAY_SIZE(asks)] = {};
+	int n[ARRAY_SIZE(asks)], fd;
+	struct test_file tf;
+	unsigned int i;
+
+	fd = test_file_open(&tf);
+	KUNIT_ASSERT_GE(test, fd, 0);
+	for (i = 0; i < ARRAY_SIZE(asks); i++) {
+		change_flags(fix->kq, fd, asks[i].filter, EV_ADD);
+		test_file_fire(&tf, asks[i].only);
+		WRITE_ONCE(tf.asked, 0);
+		n[i] = collect(fix->kq, fix->ev, COLLECT_MAX);
+		asked[i] = READ_ONCE(tf.asked);
+		change_flags(fix->kq, fd, asks[i].filter, EV_DELETE);
+	}
+	close_fd(fd);
+	for (i = 0; i < ARRAY_SIZE(asks); i++) {
+		KUNIT_EXPECT_EQ(test, n[i], 1);
+		KUNIT_EXPECT_EQ(test, (__force u32)(asked[i] & ~ASKED_ALWAYS),
+				(__force u32)asks[i].only);
+	}
+	KUNIT_EXPECT_TRUE(test, test_file_released(&tf));
+}
+
+/* Fires whenever it is looked at, and never has anything to report. */
+#define EVFILT_SPIN	(-123)
+
+static ktime_t spin_until;
+
+static int spin_attach(struct knote *kn)
+{
+	return 1;
+}
+
+static void spin_detach(struct knote *kn)
+{
+}
+
+static bool spin_event(struct knote *kn, struct kevent_record *kev)
+{
+	/* Or the test would never end if it fails. */
+	if (ktime_before(ktime_get(), spin_until))
+		knote_activate(kn);
+	return false;
+}
+
+static const struct kevent_filter spin_filter = {
+	.owner = THIS_MODULE,
+	.name = "spin",
+	.attach = spin_attach,
+	.detach = spin_detach,
+	.event = spin_event,
+};
+
+/* A wait ends when its time is up, though something keeps it from sleeping. */
+static void look_ends(struct kunit *test)
+{
+	struct fixture *fix = test->priv;
+	int added, ret;
+	bool in_time;
+
+	KUNIT_ASSERT_EQ(test, kevent_filter_register(EVFILT_SPIN, &spin_filter),
+			0);
+	spin_until = ktime_add_ms(ktime_get(), LIMIT_MS);
+	added = change_flags(fix->kq, 1, EVFILT_SPIN, EV_ADD);
+	/* There is nothing to store, so there need not be room. */
+	ret = kqueue_collect(fix->kq, NULL, 1, ktime_add_ms(ktime_get(), 20));
+	in_time = ktime_before(ktime_get(), spin_until);
+	change_flags(fix->kq, 1, EVFILT_SPIN, EV_DELETE);
+	kevent_filter_unregister(EVFILT_SPIN, &spin_filter);
+
+	KUNIT_EXPECT_EQ(test, added, 0);
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	KUNIT_EXPECT_TRUE(test, in_time);
+}
+
+static struct kunit_case look_cases[] = {
+	KUNIT_CASE(look_asks),
+	KUNIT_CASE(look_ends),
+	{}
+};
+
+static struct kunit_suite look_suite = {
+	.name = "kevent_look",
+	.suite_init = fixture_suite_init,
+	.suite_exit = fixture_suite_exit,
+	.init = fixture_init,
+	.exit = fixture_exit,
+	.test_cases = look_cases,
+};
+
+kunit_test_suite(look_suite);
