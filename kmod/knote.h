@@ -14,7 +14,9 @@
  *  kqueue       its open file holds a reference, each knote that the close hook
  *               has taken holds one until it is dropped, and so does a late
  *               work of fdclose.c while it is queued or runs. All other knotes
- *               are dropped by kqueue_close(), so kn->kq is always valid.
+ *               are dropped by kqueue_close(), so kn->kq is always valid. Its
+ *               irq_work is waited for, and may be seen until RCU's next grace
+ *               period even so: see kqueue_free().
  *  file         held by a descriptor's knote from attach to detach. That this
  *               does not keep a closed descriptor's file open is the close
  *               hook's work.

@@ -192,15 +192,36 @@ void kqueue_get(struct kqueue *kq)
 	refcount_inc(&kq->refs);
 }
 
-/* The last reference is gone. Context: may sleep. */
+/*
+ * The last reference is gone. Context: may sleep.
+ *
+ * Waiting for the irq_work is not all: it can be queued again while it runs,
+ * and so run on two CPUs, and then the first to end says that it is idle:
+ *
+ *	CPU 0			CPU 1			CPU 2
+ *	wake_work, for some
+ *	reason not fast ...
+ *				source fires
+ *				wake_work, is idle
+ *							irq_work_sync()
+ *							kfree()
+ *	... kqueue_wake_pollers()
+ *
+ * Interrupts are RCU readers, so the memory stays until that one is over.
+ */
 void kqueue_free(struct kqueue *kq)
 {
+	bool polled = kq->polled;
+
 	/* On PREEMPT_RT this waits for RCU. */
-	if (kq->polled)
+	if (polled)
 		irq_work_sync(&kq->wake_work);
 	kevent_user_put(kq->user);
 	mutex_destroy(&kq->mtx);
-	kfree(kq);
+	if (polled)
+		kfree_rcu(kq, rcu);
+	else
+		kfree(kq);
 	atomic_long_dec(&kqueues);
 }
 

@@ -54,6 +54,7 @@ struct seq_file;
  * @user: whom knotes are charged to
  * @id: a number for traces
  * @refs: see the table of lifetimes in knote.h
+ * @rcu: for freeing it, if it was polled
  * @parents: nest_links to the queues that watch this one, under nest_lock
  * @children: nest_links to the queues that this one watches, under nest_lock
  * @nest_stamp: the walk that computed @nest_height, under nest_lock
@@ -84,6 +85,7 @@ struct kqueue {
 	struct kevent_user *user;
 	u64 id;
 	refcount_t refs;
+	struct rcu_head rcu;
 
 	struct list_head parents;
 	struct list_head children;

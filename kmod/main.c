@@ -351,6 +351,8 @@ static void __exit kevent_exit(void)
 	fdclose_exit();
 	file_filter_exit();
 	knote_cache_exit();
+	/* For an irq_work that is late: see kqueue_free(). */
+	synchronize_rcu();
 	kevent_limit_exit();
 }
 module_exit(kevent_exit);
