@@ -311,9 +311,11 @@ static int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
 /*
  * Sleep until something is queued, a signal comes or time is up; true in the
  * last case, also if something is queued that keeps us from sleeping: it may
- * turn out to be nothing, again and again. Each event wakes one waiter, the one that has slept longest. It may
- * be awake already, for another reason: whoever leaves here looks at the queue;
- * one that is frozen does so when it is thawed.
+ * turn out to be nothing, again and again.
+ *
+ * Each event wakes one waiter, the one that has slept longest. It may be awake
+ * already, for another reason: whoever leaves here looks at the queue; one that
+ * is frozen does so when it is thawed.
  */
 static bool kqueue_sleep(struct kqueue *kq, ktime_t deadline)
 {
