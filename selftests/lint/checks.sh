@@ -130,6 +130,8 @@ check_checkpatch() {
 				-f <"$tmp/user"
 	} >"$tmp/checkpatch"
 	status=$?
+	# It keeps names of the headers' here, if it has met a mixed-case one.
+	rm -f .checkpatch-camelcase.*
 	cat "$tmp/checkpatch"
 	sed '/^total: /d; s/^\(.*:[0-9]*: [A-Z]*\):\([A-Z_]*\): \(.*\)/\1: \3 [\2]/' \
 		"$tmp/checkpatch" >"$tmp/findings"
