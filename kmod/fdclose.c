@@ -47,7 +47,7 @@
 #define HOOK_LINGER	(60 * HZ)
 
 /* When to look again for a queue that somebody is at work on. */
-#define LATE_RETRY	(HZ / 100)
+#define LATE_RETRY	DIV_ROUND_UP(HZ, 100)
 
 /* One bucket for every so many pages of memory: 256 KiB a GiB. */
 #define PAGES_PER_BUCKET	8
@@ -112,6 +112,11 @@ static void close_late_knotes(struct work_struct *work)
 	struct llist_node *first;
 	unsigned long n = 0;
 
+	/* Another run may have had them. Those that are left hold the module. */
+	if (llist_empty(&kq->late_knotes)) {
+		kqueue_put(kq);
+		return;
+	}
 	if (!mutex_trylock(&kq->mtx)) {
 		/* With our reference, unless the hook was faster. */
 		if (!queue_delayed_work(late_wq, &kq->late_work, LATE_RETRY))
