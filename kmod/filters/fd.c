@@ -190,8 +190,8 @@ static int write_attach(struct knote *kn)
 	struct file *file = kn->poll.file;
 	int ret;
 
-	if (file_is_pipe(file) &&
-	    (file->f_mode & FMODE_WRITE) && !pipe_has_reader(file))
+	if (file_is_pipe(file) && (file->f_mode & FMODE_WRITE) &&
+	    !pipe_has_reader(file))
 		return -EPIPE;
 	ret = fd_attach(kn, EVENTS_WRITE);
 	/* As above; and poll may not tell that a socket was shut down. */
@@ -266,8 +266,7 @@ static int except_touch(struct knote *kn, const struct kevent_record *kev)
 
 static bool except_event(struct knote *kn, struct kevent_record *kev)
 {
-	if (kn->kind == FD_FILE ||
-	    !(fd_poll(kn) & EVENTS_EXCEPT))
+	if (kn->kind == FD_FILE || !(fd_poll(kn) & EVENTS_EXCEPT))
 		return false;
 	kev->fflags = NOTE_OOB;
 	return true;

@@ -353,7 +353,9 @@ static void child(struct model *m)
 
 static void step(struct model *m)
 {
-	switch (below(&m->a->rng, 100)) {
+	unsigned int n = below(&m->a->rng, 100);
+
+	switch (n) {
 	case 0 ... 10:
 		model_open_source(m);
 		break;
@@ -387,11 +389,8 @@ static void step(struct model *m)
 	case 72 ... 78:
 		both(m);
 		break;
-	case 79 ... 81:
-		collect_badly(m, true);
-		break;
-	case 82 ... 83:
-		collect_badly(m, false);
+	case 79 ... 83:
+		collect_badly(m, n < 82);
 		break;
 	case 84:
 		settle(m);
@@ -405,11 +404,8 @@ static void step(struct model *m)
 	case 87:
 		interrupt(m);
 		break;
-	case 88 ... 89:
-		poll_queue(m, false);
-		break;
-	case 90:
-		poll_queue(m, true);
+	case 88 ... 90:
+		poll_queue(m, n == 90);
 		break;
 	case 91 ... 92:
 		read_fdinfo(m);
