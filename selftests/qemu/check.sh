@@ -26,17 +26,32 @@ describe() {
 	fuzz_limit=$((fuzz_seconds + 180 + limit))
 }
 
-# Sets $tests to the names of all selftests, and checks those in TEST.
+# Print the tests that the word $1 of TEST means: one, or all of a room.
+meant() {
+	case $1 in
+	kunit | fuzz) echo "$1" ;;
+	*) awk -v word="$1" '$1 == word || $2 == word { print $2 }' \
+		"$tmp/list" ;;
+	esac
+}
+
+# Sets $tests to the names of all selftests, room by room, and TEST to those that
+# are to run.
 choose_tests() {
-	tests=$(cd "$top/selftests" && find . -maxdepth 1 -name '*.c' \
-		! -name common.c | sed 's|^\./||; s|\.c$||' | sort | tr '\n' ' ')
-	TEST=$(echo "$TEST" | tr ',' ' ')
-	for word in $TEST; do
-		case " kunit fuzz $tests" in
-		*" $word "*) ;;
-		*) die "TEST=$word is unknown; there are: kunit fuzz $tests" ;;
-		esac
+	${MAKE:-make} -s --no-print-directory -C "$top/selftests" list \
+		>"$tmp/list" || exit 1
+	sort -o "$tmp/list" "$tmp/list"
+	tests=$(cut -d ' ' -f 2 "$tmp/list" | tr '\n' ' ')
+	chosen=
+	for word in $(echo "$TEST" | tr ',' ' '); do
+		names=$(meant "$word" | tr '\n' ' ')
+		[ -n "$names" ] || die "TEST=$word is unknown; there are:" \
+			"kunit fuzz $tests, and the rooms" \
+			"$(cut -d ' ' -f 1 "$tmp/list" | uniq | tr '\n' ' ')"
+		chosen="$chosen $names"
 	done
+	TEST=$(echo "$chosen" | tr ' ' '\n' | awk 'NF && !seen[$0]++' | tr '\n' ' ')
+	TEST=${TEST% }
 }
 
 choose_stages() {
