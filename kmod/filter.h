@@ -14,6 +14,8 @@ struct knote;
 
 /* The ident is a descriptor of the caller. For kevent's own filters only. */
 #define KEVENT_FILTER_FD	BIT(0)
+/* Its functions never wait for others for long: neither sources nor users. */
+#define KEVENT_FILTER_QUICK	BIT(1)
 
 /**
  * struct kevent_filter - the functions of a filter
@@ -31,12 +33,19 @@ struct knote;
  *	@kev, which comes with the knote's ident, flags, udata and ext and with
  *	data and fflags 0. Must not change what it reports: the event may yet
  *	not be delivered. May sleep.
- * @delivered: @kev has reached the user: forget what it reported. Called only
- *	for knotes with EV_CLEAR. Optional.
+ * @measure: how much there is, for sources that tell it only to user memory:
+ *	@scratch has room for a record that is about to be overwritten. May sleep,
+ *	and fault. Called by scans after @event has returned true, for knotes that
+ *	are KNOTE_SLOW. Returns what @data is to be, or a negative number to leave
+ *	it as @event set it. Optional.
+ * @delivered: @kev has reached the user: forget what it reported. A change may
+ *	have met the knote since @event made @kev. Must not sleep. Called only for
+ *	knotes with EV_CLEAR. Optional.
  *
- * All of them are called with the queue locked, so never two at once for one
- * knote. Callbacks of the source tell the queue with knote_activate(), from
- * any context.
+ * No two of them are called at once for one knote. With KEVENT_FILTER_QUICK they
+ * are called with the queue locked or not; without it, or if a knote of a
+ * descriptor is KNOTE_SLOW, only @delivered may be called with the queue locked.
+ * Callbacks of the source tell the queue with knote_activate(), from any context.
  */
 struct kevent_filter {
 	struct module *owner;
@@ -46,6 +55,7 @@ struct kevent_filter {
 	void (*detach)(struct knote *kn);
 	int (*touch)(struct knote *kn, const struct kevent_record *kev);
 	bool (*event)(struct knote *kn, struct kevent_record *kev);
+	s64 (*measure)(struct knote *kn, void __user *scratch);
 	void (*delivered)(struct knote *kn, const struct kevent_record *kev);
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Making, counting and freeing knotes, and telling a queue that one fired. */
+/* Making, counting and freeing knotes. */
 
 #include <linux/percpu.h>
 #include <linux/slab.h>
@@ -7,7 +7,6 @@
 #include "compat.h"
 #include "kqueue.h"
 #include "knote.h"
-#include "trace.h"
 
 static struct kmem_cache *knote_cache;
 
@@ -38,6 +37,8 @@ struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
 
 	kn->kq = kq;
 	kn->ops = ops;
+	if (!(ops->flags & (KEVENT_FILTER_QUICK | KEVENT_FILTER_FD)))
+		kn->status = KNOTE_SLOW;
 	kn->ident = kev->ident;
 	kn->filter = kev->filter;
 	kn->flags = kev->flags & (EV_ONESHOT | EV_CLEAR | EV_RECEIPT |
@@ -76,41 +77,6 @@ void knote_free(struct knote *kn)
 		call_rcu(&kn->rcu, knote_free_rcu);
 	kevent_filter_put(ops);
 }
-
-/**
- * knote_activate() - a source has something for a knote
- * @kn: the knote; its filter has not returned from detach
- *
- * Puts the knote on its queue's inbox, unless it is waiting to be looked at
- * already, and wakes one waiter. Cheap and idempotent; what the knote has to
- * report is found out later, by the filter's event function.
- *
- * The order against a scan, which takes a knote off and looks at its source:
- *
- *	source				scan
- *	make ready			clear QUEUED
- *	(full barrier)			(full barrier)
- *	set QUEUED, was it set?		is the source ready?
- *
- * At least one of them sees what the other did. Likewise a waiter adds itself
- * before it looks at the inbox, and the inbox is filled before the look for
- * waiters.
- *
- * Context: any, also hard interrupt and under a source's wait-queue lock.
- */
-void knote_activate(struct knote *kn)
-{
-	struct kqueue *kq = kn->kq;
-
-	if (!knote_claim_queued(kn))
-		return;
-
-	trace_kevent_activate(kq->id, kn->ident, kn->filter);
-	/* From here on a scan on another CPU may have the knote. */
-	llist_add(&kn->inbox, &kq->inbox);
-	kqueue_wake(kq);
-}
-EXPORT_SYMBOL_GPL(knote_activate);
 
 long knote_count(void)
 {

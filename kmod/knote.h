@@ -4,22 +4,27 @@
  *
  * Lifetimes. Who holds what, and what ends it:
  *
- *  knote        allocated by register.c under kq->mtx, freed by knote_free(),
- *               after an RCU grace period if it was in a hash table. Found
- *               through three tables: the queue's (by descriptor or ident,
- *               under kq->mtx), the ready lists, and for descriptors the close
- *               table (fdclose.c, bucket lock).
+ *  knote        allocated by register.c, freed by knote_free(), after an RCU
+ *               grace period if it was in a hash table. Found through three
+ *               tables: the queue's (by descriptor or ident, under kq->mtx),
+ *               the ready lists (ready.c), and for descriptors the close table
+ *               (fdclose.c, bucket lock).
  *               Exactly one party drops it: who takes it out of the close
- *               table; for other knotes, who finds it under kq->mtx.
+ *               table; for other knotes, who finds it under kq->mtx. While
+ *               somebody holds it (BUSY or TAKEN, below), dropping only marks
+ *               it DEAD, and who lets go of it last does the rest.
  *  kqueue       its open file holds a reference, each knote that the close hook
  *               has taken holds one until it is dropped, and so does a late
  *               work of fdclose.c while it is queued or runs. All other knotes
- *               are dropped by kqueue_close(), so kn->kq is always valid. Its
+ *               are dropped by kqueue_close(), or are held by a thread in an
+ *               ioctl on the queue's file, so kn->kq is always valid. Its
  *               irq_work is waited for, and may be seen until RCU's next grace
  *               period even so: see kqueue_free().
  *  file         held by a descriptor's knote from attach to detach. That this
  *               does not keep a closed descriptor's file open is the close
- *               hook's work.
+ *               hook's work. If a scan has the knote just then, the file stays
+ *               until the scan lets go, as it does in a thread that is inside
+ *               read(2) of it.
  *  wait queue   belongs to the file, except where its owner says POLLFREE:
  *               whead is then NULL, and RCU protects those who have read it.
  *  files_struct kq->files is compared, never followed. It cannot be freed and
@@ -35,13 +40,42 @@
  * A knote dies in three steps: out of the tables, detached from its source
  * (after which nobody can activate it), freed.
  *
+ * Holding a knote. A filter's functions look at sources, which may make them
+ * wait, and events are stored in memory that its owner may take his time to
+ * provide. Nothing of that is done with kq->mtx locked:
+ *
+ *  BUSY         somebody is calling a function of the filter: nobody else does.
+ *               Changes of the same knote wait; scans leave it alone.
+ *  TAKEN        a scan has it, off all lists; its event may be on its way to
+ *               the user. Changes go on if it is not BUSY as well.
+ *
+ * A scan takes some knotes (both bits), looks and stores without the lock, then
+ * settles what became of them. If a page of the user's is missing, it gives up
+ * BUSY while it waits for that. Who deletes or closes meanwhile does not wait:
+ *
+ *	scan				EV_DELETE, close, the queue's end
+ *	lock; take; unlock
+ *	look, store			lock
+ *					out of the tables
+ *					TAKEN: mark it DEAD
+ *					unlock, return
+ *	lock
+ *	DEAD: detach, free
+ *
+ * The event may still be returned by the call that the scan belongs to, which
+ * began before the deletion returned; not by one that begins later, since the
+ * knote is on no list. The same ident can be registered again at once.
+ *
+ * Functions of filters that cannot wait for others (knotes that are not SLOW)
+ * are called by changes with the lock held, which saves locking it twice.
+ *
  * Lock order: kq->mtx is taken with nothing held but what exec and exit hold
  * when they close descriptors, and the lock of an open fdinfo. Under it, any
- * of: mmap_lock (copying), the locks that a source's poll and ioctl take, a
- * pipe's mutex, another queue's mtx (trylock only), kq->idents.mutex,
- * fsnotify's mark_mutex, nest_lock, the close hook's mutex and ftrace's under
- * that, a close table bucket. Under a source's lock (that is, in a wake
- * callback) or a file_mark's, only kq->waiters.lock, which is a raw one.
+ * of: memory reclaim's locks, those that the poll methods of sources which are
+ * not SLOW take, another queue's mtx (trylock only), kq->idents.mutex,
+ * fsnotify's mark_mutex, nest_lock, a close table bucket. Under a source's lock
+ * (that is, in a wake callback) or a file_mark's, only kq->waiters.lock, which
+ * is a raw one.
  */
 #ifndef _KEVENT_KNOTE_H
 #define _KEVENT_KNOTE_H
@@ -63,20 +97,32 @@ struct file;
 
 /* Bits of knote.state, changed atomically by anybody. */
 /*
- * The knote is on the inbox or the ready list, or is parked, or is with a
- * scanner. Whoever sets the bit owns the list node and must put it somewhere.
+ * The knote is on a ready list, or is parked, or is with a scan. Whoever sets
+ * the bit owns the list node and must put it somewhere.
  */
 #define KNOTE_QUEUED	BIT(0)
 /* The close hook has taken it: its descriptor is closed. */
 #define KNOTE_CLOSED	BIT(1)
 /* The filter's: its source has fired since it last looked. */
 #define KNOTE_FIRED	BIT(2)
+/* It was activated since somebody last began to look. */
+#define KNOTE_NEWS	BIT(3)
+/* The filter's: a change has made void what an event function reported. */
+#define KNOTE_ANEW	BIT(4)
+/* A change waits for it: scans are to leave it alone. Under kq->mtx. */
+#define KNOTE_WANTED	BIT(5)
 
 /* Bits of knote.status, under kq->mtx. */
 #define KNOTE_DISABLED	BIT(0)	/* not to be delivered */
-#define KNOTE_PARKED	BIT(1)	/* QUEUED, but on no list: fired while disabled */
+#define KNOTE_PARKED	BIT(1)	/* QUEUED, but on no list: see knote_may_run() */
 #define KNOTE_FORCED	BIT(2)	/* deliver whatever the filter says */
 #define KNOTE_LINKED	BIT(3)	/* in the queue's table */
+#define KNOTE_BUSY	BIT(4)	/* its filter is being called: see above */
+#define KNOTE_TAKEN	BIT(5)	/* with a scan: see above */
+#define KNOTE_DEAD	BIT(6)	/* dropped: to be ended by who lets go of it */
+#define KNOTE_SLOW	BIT(7)	/* its filter's functions may wait for others */
+
+#define KNOTE_HELD	(KNOTE_BUSY | KNOTE_TAKEN)
 
 /* A second, third ... wait queue of one file; see filters/poll.c. */
 struct knote_wait {
@@ -111,7 +157,7 @@ struct knote_poll {
  * struct knote_timer - a timer's knote's part
  * @timer: runs to the next expiration and sets KNOTE_FIRED; periods after that
  *	one are made up for when somebody looks
- * @count: expirations not yet delivered, under kq->mtx
+ * @count: expirations not yet delivered
  */
 struct knote_timer {
 	struct hrtimer timer;
@@ -120,10 +166,10 @@ struct knote_timer {
 
 /**
  * struct knote - one registration
- * @inbox: on kq->inbox, while QUEUED and not yet seen by a scan
- * @ready: on kq->ready or a scan's list, under kq->mtx
+ * @inbox: on kq->inbox or kq->fresh, while QUEUED and not yet met by a scan
+ * @ready: on kq->ready or a scan's list
  * @rcu: for the end of an ident's knote, when it is on neither
- * @state: KNOTE_QUEUED, KNOTE_CLOSED, KNOTE_FIRED
+ * @state: KNOTE_QUEUED ...
  * @status: KNOTE_DISABLED ..., under kq->mtx
  * @kind: the filter's: what kind of source this is
  * @events: of a descriptor: the EPOLL* bits that matter to the filter
@@ -142,8 +188,10 @@ struct knote_timer {
  * @timer: of a timer
  * @priv: of any other filter
  *
- * All is under kq->mtx, except @inbox and @state, @poll.close_node (the bucket's
- * lock) and the entry and head of @poll.wait (the source's lock, and RCU).
+ * @status and what links the knote are under kq->mtx, except @inbox and @state,
+ * @poll.close_node (the bucket's lock) and the entry and head of @poll.wait (the
+ * source's lock, and RCU). The rest belongs to who holds the knote BUSY, or if
+ * nobody does, to who has kq->mtx.
  */
 struct knote {
 	union {
@@ -182,6 +230,7 @@ struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
 			  const struct kevent_record *kev);
 void knote_free(struct knote *kn);
 
+/* ready.c; declared here for filters. */
 void knote_activate(struct knote *kn);
 
 int knote_cache_init(void);
@@ -210,15 +259,52 @@ static inline bool knote_is_closed(const struct knote *kn)
 	return atomic_read(&kn->state) & KNOTE_CLOSED;
 }
 
+static inline bool knote_is_held(const struct knote *kn)
+{
+	return kn->status & KNOTE_HELD;
+}
+
+/*
+ * May a scan take it? If not it is parked when a scan meets it: it keeps QUEUED,
+ * so that its source does not bother the queue, and whoever takes the reason
+ * away calls ready_unpark(). There is none for a closed one, which will go.
+ */
+static inline bool knote_may_run(const struct knote *kn)
+{
+	return !(kn->status & (KNOTE_DISABLED | KNOTE_HELD | KNOTE_DEAD)) &&
+	       !(atomic_read(&kn->state) & (KNOTE_CLOSED | KNOTE_WANTED));
+}
+
 static inline bool knote_is_queued(const struct knote *kn)
 {
 	return atomic_read(&kn->state) & KNOTE_QUEUED;
 }
 
-/* True if the caller is the one who set the bit, and so owns the list node. */
-static inline bool knote_claim_queued(struct knote *kn)
+/* May its filter wait for others, so that kq->mtx must not be held? */
+static inline bool knote_is_slow(const struct knote *kn)
 {
-	return !(atomic_fetch_or(KNOTE_QUEUED, &kn->state) & KNOTE_QUEUED);
+	return kn->status & KNOTE_SLOW;
+}
+
+/*
+ * A scan begins to look at the source: what fires from now on is news. The
+ * order against knote_activate():
+ *
+ *	source				scan
+ *	make ready			clear NEWS, if it is set
+ *	(full barrier)			(full barrier, if it was)
+ *	set QUEUED and NEWS		is the source ready? If not:
+ *					clear QUEUED, unless there is NEWS
+ *
+ * If the look missed what the source did, then NEWS was set after the scan had
+ * cleared it, or had seen it clear. Either that was before QUEUED was to be
+ * cleared, which then fails, or the source finds QUEUED clear, and queues the
+ * knote.
+ */
+static inline void knote_begin_look(struct knote *kn)
+{
+	if (atomic_read(&kn->state) & KNOTE_NEWS)
+		atomic_fetch_andnot(KNOTE_NEWS, &kn->state);
 }
 
 #endif /* _KEVENT_KNOTE_H */

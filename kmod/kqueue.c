@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A queue: its life, its ready lists, and its descriptor towards others. */
+/* A queue: its life, and its descriptor towards others. */
 
 #include <linux/fdtable.h>
 #include <linux/fs.h>
@@ -25,130 +25,6 @@ bool file_is_kqueue(const struct file *file)
 	return file->f_op == &kqueue_fops;
 }
 
-/*
- * Wake those who poll the queue. They are not woken by whoever activates a
- * knote, because their callbacks may lead back to the source that activates:
- *
- *	source.lock -> knote_activate(queue) -> pollers.lock -> epoll.lock
- *	-> epoll's pollers -> knote_activate(queue) -> pollers.lock
- *
- * if an epoll instance is both in the queue and around it.
- */
-static void kqueue_wake_pollers(struct irq_work *work)
-{
-	struct kqueue *kq = container_of(work, struct kqueue, wake_work);
-	__poll_t key = EPOLLIN | EPOLLRDNORM;
-
-	if (READ_ONCE(kq->closing))
-		__wake_up(&kq->pollers, TASK_NORMAL, 0,
-			  poll_to_key(key | EPOLLERR | EPOLLHUP));
-	else
-		wake_up_poll(&kq->pollers, key);
-}
-
-/* One waiter is to look at the queue. Barrier and context as below. */
-void kqueue_wake_waiter(struct kqueue *kq)
-{
-	/* Pairs with the barrier of prepare_to_swait_exclusive(). */
-	if (swait_active(&kq->waiters))
-		swake_up_one(&kq->waiters);
-}
-
-/*
- * Something was put on the queue: tell one waiter, and all pollers.
- *
- * The caller has a full barrier between queueing and this.
- * Context: any.
- */
-void kqueue_wake(struct kqueue *kq)
-{
-	kqueue_wake_waiter(kq);
-	/* Pairs with the barrier in kqueue_poll_empty(). */
-	if (waitqueue_active(&kq->pollers))
-		irq_work_queue(&kq->wake_work);
-}
-
-/*
- * A scan leaves with work still queued: pass on the wake-up that brought it
- * here. Pollers know already, but for those who came during the scan's pass
- * and found nothing. Barrier as above. Context: under kq->mtx.
- */
-void kqueue_pass_on(struct kqueue *kq)
-{
-	lockdep_assert_held(&kq->mtx);
-
-	if (READ_ONCE(kq->missed)) {
-		WRITE_ONCE(kq->missed, false);
-		kqueue_wake(kq);
-		return;
-	}
-	kqueue_wake_waiter(kq);
-}
-
-/* Move what has fired from the inbox to the ready list. Under kq->mtx. */
-void kqueue_fetch_inbox(struct kqueue *kq)
-{
-	unsigned int n = kq->nready;
-	struct llist_node *first;
-	struct knote *kn, *next;
-
-	lockdep_assert_held(&kq->mtx);
-
-	if (llist_empty(&kq->inbox))
-		return;
-
-	/*
-	 * At no time may the queue look empty to kqueue_has_ready(): so count
-	 * one for the inbox before emptying it, which is a full barrier.
-	 */
-	WRITE_ONCE(kq->nready, n + 1);
-	first = llist_reverse_order(llist_del_all(&kq->inbox));
-	llist_for_each_entry_safe(kn, next, first, inbox) {
-		list_add_tail(&kn->ready, &kq->ready);
-		n++;
-	}
-	WRITE_ONCE(kq->nready, n);
-}
-
-/*
- * Take a knote off whatever list it is on. Under kq->mtx, not within a scan's
- * pass over @kn's list, and after detach, or a source could put it back.
- */
-void kqueue_unqueue(struct kqueue *kq, struct knote *kn)
-{
-	lockdep_assert_held(&kq->mtx);
-
-	if (!knote_is_queued(kn))
-		return;
-	if (kn->status & KNOTE_PARKED) {
-		kn->status &= ~KNOTE_PARKED;
-	} else {
-		kqueue_fetch_inbox(kq);
-		list_del(&kn->ready);
-		WRITE_ONCE(kq->nready, kq->nready - 1);
-	}
-	atomic_andnot(KNOTE_QUEUED, &kn->state);
-}
-
-/*
- * How many knotes wait to be looked at. Exact, unless somebody is working on
- * the queue just now: then it is what can be seen from outside.
- */
-unsigned int kqueue_nr_ready(struct kqueue *kq)
-{
-	unsigned int n;
-
-	if (mutex_trylock(&kq->mtx)) {
-		kqueue_fetch_inbox(kq);
-		n = kq->nready;
-		mutex_unlock(&kq->mtx);
-	} else {
-		n = READ_ONCE(kq->nready) + !llist_empty(&kq->inbox);
-	}
-	return n;
-}
-EXPORT_SYMBOL_FOR_KUNIT(kqueue_nr_ready);
-
 /* Make a queue for the caller; NULL if there is no memory. */
 struct kqueue *kqueue_alloc(void)
 {
@@ -164,13 +40,9 @@ struct kqueue *kqueue_alloc(void)
 	if (rhashtable_init(&kq->idents, &kqueue_ident_params))
 		goto put_user;
 
-	init_llist_head(&kq->inbox);
-	init_swait_queue_head(&kq->waiters);
-	init_waitqueue_head(&kq->pollers);
-	init_irq_work(&kq->wake_work, kqueue_wake_pollers);
+	ready_init(kq);
 	fdclose_init_queue(kq);
 	mutex_init(&kq->mtx);
-	INIT_LIST_HEAD(&kq->ready);
 	INIT_LIST_HEAD(&kq->parents);
 	INIT_LIST_HEAD(&kq->children);
 	kq->files = current->files;
@@ -205,7 +77,7 @@ void kqueue_get(struct kqueue *kq)
  *				wake_work, is idle
  *							irq_work_sync()
  *							kfree()
- *	... kqueue_wake_pollers()
+ *	... wake_pollers()
  *
  * Interrupts are RCU readers, so the memory stays until that one is over.
  */
@@ -246,10 +118,7 @@ void kqueue_close(struct kqueue *kq)
 	}
 	mutex_unlock(&kq->mtx);
 
-	swake_up_all(&kq->waiters);
-	/* Pairs with the barrier of poll_wait(), after which closing is read. */
-	if (wq_has_sleeper(&kq->pollers))
-		irq_work_queue(&kq->wake_work);
+	ready_wake_all(kq);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kqueue_close);
 
@@ -295,23 +164,6 @@ static int kqueue_flush(struct file *file, fl_owner_t id)
 }
 
 /*
- * It seems that nothing is queued. If that is because a scan is at work, it
- * must tell the pollers what it leaves.
- *
- *	poller				source or scan
- *	into pollers; set missed	queue something
- *	(full barrier)			(full barrier)
- *	look again			any pollers? missed?
- */
-static bool kqueue_poll_empty(struct kqueue *kq)
-{
-	WRITE_ONCE(kq->missed, true);
-	/* Pairs with the barriers before kqueue_wake() and kqueue_pass_on(). */
-	smp_mb();
-	return !kqueue_has_ready(kq) && !READ_ONCE(kq->closing);
-}
-
-/*
  * Ready if anything is queued. Looks at nothing else, so polling cannot
  * recurse, whatever is nested in the queue. A queue of others is an error.
  */
@@ -327,7 +179,7 @@ static __poll_t kqueue_poll(struct file *file, poll_table *wait)
 	poll_wait(file, &kq->pollers, wait);
 	if (READ_ONCE(kq->closing))
 		return EPOLLERR | EPOLLHUP;
-	return kqueue_has_ready(kq) || !kqueue_poll_empty(kq) ?
+	return kqueue_has_ready(kq) || !ready_poll_empty(kq) ?
 		EPOLLIN | EPOLLRDNORM : 0;
 }
 

@@ -38,18 +38,25 @@ struct seq_file;
  *	drop them itself; see fdclose.c
  * @late_work: drops them
  * @free_work: frees the queue, if that falls to such a thread
- * @mtx: serialises changes, scans and the end; protects all below
+ * @mtx: a short lock: nobody waits under it for a source or for the user's
+ *	memory. Protects all below
  * @ready: knotes to look at, oldest first
- * @nready: length of @ready; read without @mtx to see whether there are any
+ * @fresh: those that come after them, oldest first, linked by their inbox nodes
+ * @fresh_last: the last of them
+ * @nready: how many are on both; read without @mtx to see whether there are any
+ * @nleft: how many have ever left them: to tell those that were there when a
+ *	scan began from those that came since
+ * @nlooks: scans that hold knotes which are not SLOW, and so not for long
+ * @lookers: threads whose last look waits for those scans
+ * @released: where threads wait for a held knote, for @nlooks or for @lookers
  * @missed: a poller found nothing; perhaps only because a scan was at work.
  *	Set by pollers without @mtx
  * @closing: no more registrations; waiters go. Read without @mtx by waiters
+ * @hooked: the close hook is held, from the first descriptor to the end
  * @fds: the knotes of descriptors, a chain for each number
  * @nfds: size of @fds
- * @nfd_knotes: how many knotes @fds holds; the close hook is held while > 0
+ * @nfd_knotes: how many knotes @fds holds
  * @idents: all other knotes, by (ident, filter)
- * @scratch: during a scan, a record of the user's that is about to be written:
- *	where an ioctl can put an answer that it gives only to user memory
  * @files: the descriptor table that the queue belongs to; only compared
  * @user: whom knotes are charged to
  * @id: a number for traces
@@ -72,14 +79,20 @@ struct kqueue {
 
 	struct mutex mtx ____cacheline_aligned_in_smp;
 	struct list_head ready;
+	struct llist_node *fresh;
+	struct llist_node *fresh_last;
 	unsigned int nready;
+	unsigned int nleft;
+	unsigned int nlooks;
+	unsigned int lookers;
+	wait_queue_head_t released;
 	bool missed;
 	bool closing;
+	bool hooked;
 	unsigned int nfds;
 	struct knote **fds;
 	unsigned int nfd_knotes;
 	struct rhashtable idents;
-	struct kevent_record __user *scratch;
 
 	struct files_struct *files;
 	struct kevent_user *user;
@@ -99,17 +112,27 @@ void kqueue_get(struct kqueue *kq);
 void kqueue_put(struct kqueue *kq);
 void kqueue_free(struct kqueue *kq);
 void kqueue_close(struct kqueue *kq);
-void kqueue_fetch_inbox(struct kqueue *kq);
-void kqueue_unqueue(struct kqueue *kq, struct knote *kn);
-void kqueue_wake(struct kqueue *kq);
-void kqueue_wake_waiter(struct kqueue *kq);
-void kqueue_pass_on(struct kqueue *kq);
 long kqueue_count(void);
 bool file_is_kqueue(const struct file *file);
-unsigned int kqueue_nr_ready(struct kqueue *kq);
 extern const struct file_operations kqueue_fops;
 
-/* Without kq->mtx. In this order: see kqueue_fetch_inbox(). */
+/* ready.c: the knotes to look at, and who is told of them */
+void ready_init(struct kqueue *kq);
+bool ready_poll_empty(struct kqueue *kq);
+void ready_wake(struct kqueue *kq);
+void ready_wake_waiter(struct kqueue *kq);
+void ready_wake_all(struct kqueue *kq);
+void ready_pass_on(struct kqueue *kq);
+void ready_fetch(struct kqueue *kq);
+void ready_flatten(struct kqueue *kq);
+void ready_add(struct kqueue *kq, struct knote *kn);
+void ready_remove(struct kqueue *kq, struct knote *kn);
+void ready_unpark(struct kqueue *kq, struct knote *kn);
+void ready_released(struct kqueue *kq);
+int ready_wait_released(struct kqueue *kq);
+unsigned int kqueue_nr_ready(struct kqueue *kq);
+
+/* Without kq->mtx. In this order: see ready_fetch(). */
 static inline bool kqueue_has_ready(const struct kqueue *kq)
 {
 	if (!llist_empty(&kq->inbox))
@@ -128,6 +151,7 @@ void kqueue_drop(struct kqueue *kq, struct knote *kn);
 void kqueue_drop_all(struct kqueue *kq);
 void kqueue_drop_closed(struct knote *kn);
 void kqueue_end_closed(struct kqueue *kq, struct knote *kn);
+void kqueue_let_go(struct kqueue *kq, struct knote *kn, u8 held);
 extern const struct rhashtable_params kqueue_ident_params;
 
 /* scan.c */

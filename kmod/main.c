@@ -91,7 +91,10 @@ static int answer(const struct kevent_record *change,
 	return copy_to_user(events, &kev, sizeof(kev)) ? -EFAULT : 1;
 }
 
-/* Apply one batch. Returns the number of records stored, or an error. */
+/*
+ * Apply one batch; the queue is locked, but not while an answer is stored, which
+ * may mean to wait for a page. Returns the number of records stored, or an error.
+ */
 static int apply_batch(struct kqueue *kq, struct kevent_record *changes,
 		       unsigned int n, struct kevent_record __user *events,
 		       int room)
@@ -107,7 +110,9 @@ static int apply_batch(struct kqueue *kq, struct kevent_record *changes,
 		err = kqueue_apply(kq, &changes[i]);
 		if (!err && !(changes[i].flags & EV_RECEIPT))
 			continue;
+		mutex_unlock(&kq->mtx);
 		ret = answer(&changes[i], events + stored, room - stored, err);
+		mutex_lock(&kq->mtx);
 		if (ret < 0)
 			return ret;
 		stored += ret;
@@ -166,11 +171,8 @@ static noinline_for_stack int apply_changes(struct kqueue *kq,
 
 		if (mutex_lock_killable(&kq->mtx))
 			return -EINTR;
-		if (kq->closing)
-			ret = -EBADF;
-		else
-			ret = apply_batch(kq, batch, n, events + stored,
-					  args->nevents - stored);
+		ret = apply_batch(kq, batch, n, events + stored,
+				  args->nevents - stored);
 		mutex_unlock(&kq->mtx);
 		if (ret < 0)
 			return ret;

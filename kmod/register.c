@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "compat.h"
@@ -98,7 +99,7 @@ static int grow_fds(struct kqueue *kq, unsigned int fd)
 	return 0;
 }
 
-/* Into the queue's table; the first descriptor also brings in the hook. */
+/* Into the queue's table. */
 static int knote_link(struct kqueue *kq, struct knote *kn)
 {
 	int ret;
@@ -106,11 +107,9 @@ static int knote_link(struct kqueue *kq, struct knote *kn)
 	lockdep_assert_held(&kq->mtx);
 
 	if (knote_is_fd(kn)) {
-		if (!kq->nfd_knotes) {
-			ret = fdclose_hook_get();
-			if (ret)
-				return ret;
-		}
+		ret = grow_fds(kq, kn->ident);
+		if (ret)
+			return ret;
 		kq->nfd_knotes++;
 		kn->fd_next = kq->fds[kn->ident];
 		kq->fds[kn->ident] = kn;
@@ -139,20 +138,77 @@ static void knote_unlink(struct kqueue *kq, struct knote *kn)
 		while (*pos != kn)
 			pos = &(*pos)->fd_next;
 		*pos = kn->fd_next;
-		if (!--kq->nfd_knotes)
-			fdclose_hook_put();
+		kq->nfd_knotes--;
 	} else {
 		rhashtable_remove_fast(&kq->idents, &kn->hash,
 				       kqueue_ident_params);
 	}
 }
 
+/* --- Holding, dropping ---------------------------------------------------- */
+
+/*
+ * Around calls of the filter. A knote that is SLOW is held BUSY instead of
+ * keeping the queue locked; it may be DEAD after that.
+ */
+static void filter_begin(struct kqueue *kq, struct knote *kn)
+{
+	lockdep_assert_held(&kq->mtx);
+
+	if (knote_is_slow(kn)) {
+		kn->status |= KNOTE_BUSY;
+		mutex_unlock(&kq->mtx);
+	}
+}
+
+static void filter_end(struct kqueue *kq, struct knote *kn)
+{
+	if (knote_is_slow(kn))
+		mutex_lock(&kq->mtx);
+}
+
 /* Detach and free a knote that is in no table and that nobody else drops. */
 static void knote_destroy(struct kqueue *kq, struct knote *kn)
 {
+	lockdep_assert_held(&kq->mtx);
+
+	/* No scan takes it. */
+	kn->status |= KNOTE_DEAD;
+	filter_begin(kq, kn);
 	kn->ops->detach(kn);
-	kqueue_unqueue(kq, kn);
+	filter_end(kq, kn);
+	ready_remove(kq, kn);
 	knote_free(kn);
+}
+
+/*
+ * Drop a knote that is in no table: at once, or when those who hold it let go
+ * of it.
+ */
+static void knote_end(struct kqueue *kq, struct knote *kn)
+{
+	if (knote_is_held(kn))
+		kn->status |= KNOTE_DEAD;
+	else
+		knote_destroy(kq, kn);
+}
+
+/**
+ * kqueue_let_go() - let go of a knote
+ * @kq: its queue, locked; the lock may be given up meanwhile
+ * @kn: the knote; not to be used any more if it may have been dropped
+ * @held: KNOTE_BUSY or KNOTE_TAKEN, or both: what the caller held it by
+ */
+void kqueue_let_go(struct kqueue *kq, struct knote *kn, u8 held)
+{
+	lockdep_assert_held(&kq->mtx);
+
+	kn->status &= ~held;
+	ready_released(kq);
+	if (!(kn->status & KNOTE_DEAD))
+		ready_unpark(kq, kn);
+	else if (!knote_is_held(kn))
+		knote_destroy(kq, kn);
 }
 
 /*
@@ -165,7 +221,7 @@ void kqueue_drop(struct kqueue *kq, struct knote *kn)
 
 	knote_unlink(kq, kn);
 	if (!knote_is_fd(kn) || fdclose_unwatch(kn))
-		knote_destroy(kq, kn);
+		knote_end(kq, kn);
 }
 
 /*
@@ -177,7 +233,7 @@ void kqueue_end_closed(struct kqueue *kq, struct knote *kn)
 	lockdep_assert_held(&kq->mtx);
 
 	knote_unlink(kq, kn);
-	knote_destroy(kq, kn);
+	knote_end(kq, kn);
 }
 
 /* The same in the closing thread. */
@@ -191,15 +247,33 @@ void kqueue_drop_closed(struct knote *kn)
 	kqueue_put(kq);
 }
 
-static void drop_ident(void *ptr, void *arg)
+/* Onto a chain: to drop it, the table's own lock must not be held. */
+static void collect_ident(void *ptr, void *arg)
 {
+	struct knote **chain = arg;
 	struct knote *kn = ptr;
 
 	kn->status &= ~KNOTE_LINKED;
-	knote_destroy(arg, kn);
+	kn->fd_next = *chain;
+	*chain = kn;
 }
 
-/* Remove all knotes, and the tables. The queue is not used any more. */
+static void drop_idents(struct kqueue *kq)
+{
+	struct knote *kn, *next, *chain = NULL;
+
+	rhashtable_free_and_destroy(&kq->idents, collect_ident, &chain);
+	for (kn = chain; kn; kn = next) {
+		next = kn->fd_next;
+		knote_end(kq, kn);
+		cond_resched();
+	}
+}
+
+/*
+ * Remove all knotes, and the tables. The queue is marked as closing, so nobody
+ * else uses those, although the lock may be given up meanwhile.
+ */
 void kqueue_drop_all(struct kqueue *kq)
 {
 	unsigned int fd;
@@ -215,36 +289,29 @@ void kqueue_drop_all(struct kqueue *kq)
 	kq->fds = NULL;
 	kevent_user_uncharge(kq->user, fds_units(kq->nfds));
 	kq->nfds = 0;
+	if (kq->hooked)
+		fdclose_hook_put();
+	kq->hooked = false;
 
-	rhashtable_free_and_destroy(&kq->idents, drop_ident, kq);
+	drop_idents(kq);
 }
 
+/* --- Changing ------------------------------------------------------------- */
+
 /*
- * Queue the knote if it has something to report now. While it is disabled that
- * waits: enabling it comes here again.
+ * Has the knote something to report now? While it is disabled that does not
+ * matter: enabling it comes here again. Context: as functions of the filter.
  */
-static void knote_check(struct kqueue *kq, struct knote *kn)
+static bool knote_is_ready(struct knote *kn)
 {
 	struct kevent_record scratch;
 
-	lockdep_assert_held(&kq->mtx);
-
-	if (kn->status & KNOTE_DISABLED)
-		return;
-
-	if (kn->status & KNOTE_PARKED) {
-		kn->status &= ~KNOTE_PARKED;
-		list_add_tail(&kn->ready, &kq->ready);
-		WRITE_ONCE(kq->nready, kq->nready + 1);
-		/* Pairs with those who wait for nready to change. */
-		smp_mb();
-		kqueue_wake(kq);
-		return;
-	}
-
+	if (kn->status & (KNOTE_DISABLED | KNOTE_PARKED))
+		return false;
+	if (kn->status & KNOTE_FORCED)
+		return true;
 	knote_fill(kn, &scratch);
-	if ((kn->status & KNOTE_FORCED) || kn->ops->event(kn, &scratch))
-		knote_activate(kn);
+	return kn->ops->event(kn, &scratch);
 }
 
 /* The flags of a change that act on a knote, new or not. */
@@ -261,90 +328,214 @@ static void knote_set_status(struct knote *kn, u16 flags)
 	}
 }
 
+/* A new knote, BUSY: connect it to its source. The queue is not locked. */
+static struct knote *knote_make(struct kqueue *kq,
+				const struct kevent_filter *ops,
+				const struct kevent_record *kev,
+				struct file *file, bool *ready)
+{
+	struct knote *kn = knote_alloc(kq, ops, kev);
+	int ret;
+
+	if (IS_ERR(kn))
+		return kn;
+
+	/* Before attach, so that what fires is not delivered. */
+	kn->status |= KNOTE_BUSY;
+	knote_set_status(kn, kev->flags);
+	if (file)
+		kn->poll.file = file;
+	ret = ops->attach(kn);
+	if (ret < 0) {
+		/* It may have fired before attach failed. */
+		mutex_lock(&kq->mtx);
+		ready_remove(kq, kn);
+		mutex_unlock(&kq->mtx);
+		knote_free(kn);
+		return ERR_PTR(ret);
+	}
+	*ready = (ret || (kn->status & KNOTE_FORCED)) && knote_is_ready(kn);
+	return kn;
+}
+
+/* The first descriptor brings in the hook. The queue is not locked. */
+static int kqueue_hook(struct kqueue *kq)
+{
+	int ret = fdclose_hook_get();
+
+	if (ret)
+		return ret;
+	mutex_lock(&kq->mtx);
+	if (kq->hooked || kq->closing)
+		fdclose_hook_put();
+	else
+		kq->hooked = true;
+	mutex_unlock(&kq->mtx);
+	return 0;
+}
+
+static struct knote *find_knote(struct kqueue *kq,
+				const struct kevent_filter *ops, u64 ident,
+				s16 filter)
+{
+	return ops->flags & KEVENT_FILTER_FD ? find_fd(kq, ident, filter) :
+					       find_ident(kq, ident, filter);
+}
+
 /*
- * Make a knote and connect it. @file is what the descriptor means, NULL for
- * filters of other idents. It becomes visible to the close hook last, when
- * there is nothing left that could fail but the descriptor's being closed.
+ * Put a new knote, which is BUSY, into the tables, or end it. It becomes visible
+ * to the close hook last, when there is nothing left that could fail but the
+ * descriptor's being closed. Returns -EEXIST if another thread was faster,
+ * -EBADF if the descriptor or the queue was closed.
  */
+static int knote_publish(struct kqueue *kq, struct knote *kn, bool ready)
+{
+	int ret;
+
+	lockdep_assert_held(&kq->mtx);
+
+	if (kq->closing)
+		ret = -EBADF;
+	else if (find_knote(kq, kn->ops, kn->ident, kn->filter))
+		ret = -EEXIST;
+	else
+		ret = knote_link(kq, kn);
+
+	if (ret) {
+		knote_end(kq, kn);
+	} else if (knote_is_fd(kn) && !fdclose_watch(kn)) {
+		kqueue_drop(kq, kn);
+		ret = -EBADF;
+	} else if (ready) {
+		knote_activate(kn);
+	}
+	kqueue_let_go(kq, kn, KNOTE_BUSY);
+	return ret;
+}
+
+/* @file is what the descriptor means, NULL for filters of other idents. */
 static int knote_create(struct kqueue *kq, const struct kevent_filter *ops,
 			const struct kevent_record *kev, struct file *file)
 {
 	struct knote *kn;
-	int ready, ret;
+	bool ready;
+	int ret;
 
-	if (file) {
-		ret = grow_fds(kq, kev->ident);
-		if (ret)
-			return ret;
+	mutex_unlock(&kq->mtx);
+	ret = file && !READ_ONCE(kq->hooked) ? kqueue_hook(kq) : 0;
+	if (!ret) {
+		kn = knote_make(kq, ops, kev, file, &ready);
+		ret = PTR_ERR_OR_ZERO(kn);
 	}
+	mutex_lock(&kq->mtx);
+	return ret ? ret : knote_publish(kq, kn, ready);
+}
 
-	kn = knote_alloc(kq, ops, kev);
-	if (IS_ERR(kn))
-		return PTR_ERR(kn);
-
-	/* Before attach, so that what fires is not delivered. */
-	knote_set_status(kn, kev->flags);
-	if (file)
-		kn->poll.file = file;
-	ready = ops->attach(kn);
-	if (ready < 0) {
-		/* It may have fired before attach failed. */
-		kqueue_unqueue(kq, kn);
-		knote_free(kn);
-		return ready;
-	}
-
-	ret = knote_link(kq, kn);
-	if (ret) {
-		knote_destroy(kq, kn);
-		return ret;
-	}
-	if (file && !fdclose_watch(kn)) {
-		kqueue_drop(kq, kn);
-		return -EBADF;
-	}
-
-	if (ready || (kn->status & KNOTE_FORCED))
-		knote_check(kq, kn);
+/* What a change says about the event. As functions of the filter. */
+static int knote_touch(struct knote *kn, const struct kevent_record *kev)
+{
+	if (kn->ops->touch)
+		return kn->ops->touch(kn, kev);
+	kn->sfflags = kev->fflags;
+	kn->sdata = kev->data;
 	return 0;
 }
 
 /*
- * Change a knote. As on FreeBSD, any change but EV_DELETE replaces udata, and
- * fflags and data unless the filter knows better; the properties and ext stay
- * as they were when the knote was made.
+ * Change a knote, which is not BUSY. As on FreeBSD, any change but EV_DELETE
+ * replaces udata, and fflags and data unless the filter knows better; the
+ * properties and ext stay as they were when the knote was made.
  */
 static int knote_modify(struct kqueue *kq, struct knote *kn,
 			const struct kevent_record *kev)
 {
+	bool ready;
 	int ret;
 
-	if (kn->ops->touch) {
-		ret = kn->ops->touch(kn, kev);
-		if (ret)
-			return ret;
-	} else {
-		kn->sfflags = kev->fflags;
-		kn->sdata = kev->data;
+	filter_begin(kq, kn);
+	ret = knote_touch(kn, kev);
+	filter_end(kq, kn);
+	if (!ret) {
+		if (!(kev->flags & EV_KEEPUDATA))
+			kn->udata = kev->udata;
+		knote_set_status(kn, kev->flags);
+		filter_begin(kq, kn);
+		ready = knote_is_ready(kn);
+		filter_end(kq, kn);
+		if (ready && !(kn->status & KNOTE_DEAD))
+			knote_activate(kn);
 	}
-	if (!(kev->flags & EV_KEEPUDATA))
-		kn->udata = kev->udata;
+	if (knote_is_slow(kn))
+		kqueue_let_go(kq, kn, KNOTE_BUSY);
+	else
+		ready_unpark(kq, kn);
+	return ret;
+}
 
-	knote_set_status(kn, kev->flags);
-	knote_check(kq, kn);
-	return 0;
+/*
+ * The knote that a change is about, if there is one. It may have to wait until
+ * nobody else is calling the knote's filter; scans then leave it to us, or with
+ * many of them that might never be. @file as above.
+ */
+static struct knote *find_free(struct kqueue *kq,
+			       const struct kevent_filter *ops,
+			       const struct kevent_record *kev,
+			       struct file *file)
+{
+	struct knote *kn;
+	int ret = 0;
+
+	for (;;) {
+		if (kq->closing)
+			return ERR_PTR(-EBADF);
+		kn = find_knote(kq, ops, kev->ident, kev->filter);
+		/*
+		 * The number may have been closed and used again by another
+		 * thread, with the first one's hook still on its way.
+		 */
+		if (kn && file &&
+		    (kn->poll.file != file || knote_is_closed(kn))) {
+			kqueue_drop(kq, kn);
+			continue;
+		}
+		if (!kn || (kev->flags & EV_DELETE))
+			return kn;
+		if (ret || !(kn->status & KNOTE_BUSY))
+			break;
+		atomic_or(KNOTE_WANTED, &kn->state);
+		ret = ready_wait_released(kq);
+	}
+	if (atomic_read(&kn->state) & KNOTE_WANTED)
+		atomic_andnot(KNOTE_WANTED, &kn->state);
+	if (!ret)
+		return kn;
+	ready_unpark(kq, kn);
+	return ERR_PTR(ret);
 }
 
 static int apply(struct kqueue *kq, const struct kevent_filter *ops,
-		 const struct kevent_record *kev, struct knote *kn,
-		 struct file *file)
+		 const struct kevent_record *kev, struct file *file)
 {
+	struct knote *kn;
+	int ret;
+
+	do {
+		kn = find_free(kq, ops, kev, file);
+		if (IS_ERR(kn))
+			return PTR_ERR(kn);
+		if (kn)
+			break;
+		if (!(kev->flags & EV_ADD))
+			return -ENOENT;
+		ret = knote_create(kq, ops, kev, file);
+		if (ret != -EEXIST)
+			return ret;
+	} while (!fatal_signal_pending(current));
+
 	if (!kn)
-		return kev->flags & EV_ADD ? knote_create(kq, ops, kev, file) :
-					     -ENOENT;
+		return -EINTR;
 	if (!(kev->flags & EV_DELETE))
 		return knote_modify(kq, kn, kev);
-
 	kqueue_drop(kq, kn);
 	return 0;
 }
@@ -352,7 +543,6 @@ static int apply(struct kqueue *kq, const struct kevent_filter *ops,
 static int apply_fd(struct kqueue *kq, const struct kevent_filter *ops,
 		    const struct kevent_record *kev)
 {
-	struct knote *kn;
 	struct fd f;
 	int ret;
 
@@ -361,17 +551,7 @@ static int apply_fd(struct kqueue *kq, const struct kevent_filter *ops,
 	f = fdget(kev->ident);
 	if (!fd_file(f))
 		return -EBADF;
-
-	/*
-	 * The number may have been closed and used again by another thread,
-	 * with the first one's hook still on its way to the knote.
-	 */
-	kn = find_fd(kq, kev->ident, kev->filter);
-	if (kn && (kn->poll.file != fd_file(f) || knote_is_closed(kn))) {
-		kqueue_drop(kq, kn);
-		kn = NULL;
-	}
-	ret = apply(kq, ops, kev, kn, fd_file(f));
+	ret = apply(kq, ops, kev, fd_file(f));
 	fdput(f);
 	return ret;
 }
@@ -389,7 +569,8 @@ static int check_flags(u16 flags)
 
 /**
  * kqueue_apply() - apply one change
- * @kq: the queue, locked and not closed, of the caller's descriptor table
+ * @kq: the queue, locked, of the caller's descriptor table; the lock may be given
+ *	up meanwhile
  * @kev: what the user asks for
  *
  * Bits that only events have are passed over, so that a program may hand back
@@ -408,7 +589,7 @@ int kqueue_apply(struct kqueue *kq, struct kevent_record *kev)
 	if (kevent_caller_is_32bit())
 		kev->ident = (u32)kev->ident;
 
-	ret = check_flags(kev->flags);
+	ret = kq->closing ? -EBADF : check_flags(kev->flags);
 	if (ret)
 		goto out;
 	ops = kevent_filter_get(kev->filter);
@@ -419,8 +600,7 @@ int kqueue_apply(struct kqueue *kq, struct kevent_record *kev)
 	if (ops->flags & KEVENT_FILTER_FD)
 		ret = apply_fd(kq, ops, kev);
 	else
-		ret = apply(kq, ops, kev,
-			    find_ident(kq, kev->ident, kev->filter), NULL);
+		ret = apply(kq, ops, kev, NULL);
 	kevent_filter_put(ops);
 out:
 	trace_kevent_register(kq->id, kev, ret);

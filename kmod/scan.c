@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Collecting events: scan what is ready, copy it out, wait.
+ * Collecting events: look at what is ready, store it, wait.
  *
- * A scan holds kq->mtx throughout, also while it copies to the user and may
- * fault. Sources do not take it, so they go on; changes and other scans of the
- * same queue wait, and no knote can be freed under the scan.
+ * A scan takes some knotes off the ready list, and has them to itself while it
+ * looks at their sources and stores their events, with nothing locked. Then it
+ * settles what becomes of them: see knote.h.
  *
- * Records are copied a batch at a time, and only then is anything done that
- * delivery brings about. What could not be copied is queued again.
+ * Each event is stored at once, in a section of user access that may not fault.
+ * If a page is missing, the knote keeps its event while the scan lets go of
+ * everything else and waits for the page.
  */
 
 #include <linux/freezer.h>
@@ -20,293 +21,471 @@
 #include "kqueue.h"
 #include "trace.h"
 
+/* How many knotes a scan holds at a time, and how many it passes over. */
+#define TAKEN_MAX	16
+#define PARKED_MAX	1024
+
 /**
  * struct scan - one pass over the queue
  * @kq: the queue
- * @todo: knotes that were on kq->ready when the pass began, oldest first
- * @pos: the next of them to look at. Those before it have been looked at and
- *	stay ready; they go to the end of the queue, so none is met twice
- * @ntodo: length of @todo
- * @fresh: knotes that were in the inbox then, oldest first; looked at after
- *	@todo, and most of them never on a list
- * @nbatch: how many of the below are in use
- * @knotes: whose records are in @records
- * @records: to be copied out
+ * @events: where the next event goes
+ * @room: how many more may be stored
+ * @end: what kq->nleft will be when all have been met that were queued when the
+ *	pass began. What is put back goes behind them, so none is met twice
+ * @ntaken: how many knotes are held
+ * @nlisted: how many of them, from the first, are on @listed
+ * @nlooked: how many have been looked at
+ * @delivered: those whose events were stored, a bit each
+ * @listed: taken from kq->ready; in the end what goes back there
+ * @knotes: what is held
  */
 struct scan {
 	struct kqueue *kq;
-	struct list_head todo;
-	struct list_head *pos;
-	unsigned int ntodo;
-	struct llist_node *fresh;
-	unsigned int nbatch;
-	struct knote *knotes[KEVENT_BATCH];
-	struct kevent_record records[KEVENT_BATCH];
+	struct kevent_record __user *events;
+	int room;
+	unsigned int end;
+	unsigned int ntaken;
+	unsigned int nlisted;
+	unsigned int nlooked;
+	unsigned int delivered;
+	struct list_head listed;
+	struct knote *knotes[TAKEN_MAX];
 };
 
-static void scan_begin(struct scan *scan, struct kqueue *kq)
+/* --- Taking, with the lock ------------------------------------------------ */
+
+static void scan_begin(struct scan *scan, struct kqueue *kq,
+		       struct kevent_record __user *events, int room)
 {
 	lockdep_assert_held(&kq->mtx);
 
+	ready_fetch(kq);
 	scan->kq = kq;
-	scan->fresh = llist_reverse_order(llist_del_all(&kq->inbox));
-	INIT_LIST_HEAD(&scan->todo);
-	list_splice_init(&kq->ready, &scan->todo);
-	scan->pos = scan->todo.next;
-	scan->ntodo = kq->nready;
-	WRITE_ONCE(kq->nready, 0);
+	scan->events = events;
+	scan->room = room;
+	scan->end = kq->nleft + kq->nready;
+}
+
+/* How many that were queued when the pass began have not been met yet. */
+static int scan_left(const struct scan *scan)
+{
+	return scan->end - scan->kq->nleft;
+}
+
+/* Nobody waits under the lock for a slow one, so it is taken alone. */
+static bool scan_has_enough(const struct scan *scan, const struct knote *next)
+{
+	return scan->ntaken &&
+	       (knote_is_slow(next) || knote_is_slow(scan->knotes[0]));
 }
 
 /*
- * Put back first what was not looked at, then what was and stays ready. If
- * anything is left, other threads are told: one of them may have been woken for
- * it and found the queue busy, and a poller may have found it empty.
+ * Take what is to be looked at next, the oldest first; what may not be looked
+ * at now is parked. Nothing may be held after that, although there is more.
  */
-static void scan_end(struct scan *scan)
+static void scan_take(struct scan *scan)
 {
+	unsigned int max = min(scan->room, TAKEN_MAX);
 	struct kqueue *kq = scan->kq;
-	struct knote *kn, *next;
-	LIST_HEAD(done);
+	struct list_head *last = &kq->ready;
+	int left = scan_left(scan);
+	struct knote *kn;
+	int met = 0;
+	bool listed;
 
-	list_cut_before(&done, &scan->todo, scan->pos);
-	llist_for_each_entry_safe(kn, next, scan->fresh, inbox) {
-		list_add_tail(&kn->ready, &scan->todo);
-		scan->ntodo++;
+	scan->ntaken = 0;
+	scan->nlisted = 0;
+	scan->nlooked = 0;
+	scan->delivered = 0;
+	while (scan->ntaken < max && met < left && met < PARKED_MAX) {
+		listed = last->next != &kq->ready;
+		kn = listed ? list_entry(last->next, struct knote, ready) :
+			      llist_entry(kq->fresh, struct knote, inbox);
+		if (scan_has_enough(scan, kn))
+			break;
+		met++;
+		if (!listed)
+			kq->fresh = kq->fresh->next;
+		if (!knote_may_run(kn)) {
+			if (listed)
+				list_del(&kn->ready);
+			kn->status |= KNOTE_PARKED;
+			continue;
+		}
+		if (listed) {
+			last = &kn->ready;
+			scan->nlisted++;
+		}
+		kn->status |= KNOTE_HELD;
+		scan->knotes[scan->ntaken++] = kn;
 	}
-	list_splice(&scan->todo, &kq->ready);
-	list_splice_tail(&done, &kq->ready);
-	WRITE_ONCE(kq->nready, kq->nready + scan->ntodo);
-
-	/* Pairs with those who queue themselves, then look at nready. */
-	smp_mb();
-	if (kqueue_has_ready(kq))
-		kqueue_pass_on(kq);
+	if (scan->nlisted)
+		list_cut_position(&scan->listed, &kq->ready, last);
+	else
+		INIT_LIST_HEAD(&scan->listed);
+	WRITE_ONCE(kq->nready, kq->nready - met);
+	kq->nleft += met;
 }
+
+/* --- Looking and storing, without it -------------------------------------- */
 
 /* Most knotes are of one filter: spare them the indirect call. */
 static bool knote_event(struct knote *kn, struct kevent_record *kev)
 {
+	knote_begin_look(kn);
 	knote_fill(kn, kev);
 	return INDIRECT_CALL_1(kn->ops->event, kevent_read_event, kn, kev) ||
 	       (kn->status & KNOTE_FORCED);
 }
 
-/* To the end of the queue, unless it is on it: still, or again. */
-static void knote_requeue(struct kqueue *kq, struct knote *kn)
+/* Ask a source that answers only to user memory, which is to be stored to. */
+static void knote_measure(struct knote *kn, struct kevent_record *kev,
+			  struct kevent_record __user *scratch)
 {
-	if (knote_claim_queued(kn)) {
-		list_add_tail(&kn->ready, &kq->ready);
-		WRITE_ONCE(kq->nready, kq->nready + 1);
-	}
-}
+	s64 data;
 
-static void scan_unlink(struct scan *scan, struct knote *kn)
-{
-	list_del(&kn->ready);
-	scan->ntodo--;
-}
-
-/* What must not be delivered now: disabled, or its descriptor is closed. */
-static bool knote_is_held_back(const struct knote *kn)
-{
-	return (kn->status & KNOTE_DISABLED) || knote_is_closed(kn);
-}
-
-static bool knote_is_level(const struct knote *kn)
-{
-	return !(kn->flags & (EV_ONESHOT | EV_CLEAR | EV_DISPATCH));
-}
-
-/*
- * Look at a knote that is on no list. QUEUED is cleared first, after which its
- * source may queue it again: see knote_activate(). One that is held back is
- * parked: it keeps QUEUED, so that its source does not bother the queue.
- */
-static bool look_unlinked(struct knote *kn, struct kevent_record *kev)
-{
-	if (knote_is_held_back(kn)) {
-		kn->status |= KNOTE_PARKED;
-		return false;
-	}
-	atomic_andnot(KNOTE_QUEUED, &kn->state);
-	/* Pairs with the claiming of QUEUED in knote_activate(). */
-	smp_mb__after_atomic();
-
-	return knote_event(kn, kev);
-}
-
-/*
- * Look at a knote on the list. If it is level-triggered and has something to
- * report, which is the usual case, it stays where it is. Only what seems not
- * to be ready is unlinked, and then looked at once more, for what came before
- * QUEUED was cleared.
- */
-static bool look_listed(struct scan *scan, struct knote *kn,
-			struct kevent_record *kev)
-{
-	if (knote_is_level(kn) && !knote_is_held_back(kn) &&
-	    knote_event(kn, kev))
-		return true;
-	scan_unlink(scan, kn);
-	return look_unlinked(kn, kev);
-}
-
-/* The next knote that has something to report, or NULL. */
-static __always_inline struct knote *scan_next(struct scan *scan,
-					       struct kevent_record *kev)
-{
-	struct knote *kn;
-	bool found;
-
-	for (;;) {
-		if (scan->pos != &scan->todo) {
-			kn = list_entry(scan->pos, struct knote, ready);
-			scan->pos = scan->pos->next;
-			found = look_listed(scan, kn, kev);
-		} else if (scan->fresh) {
-			kn = llist_entry(scan->fresh, struct knote, inbox);
-			scan->fresh = scan->fresh->next;
-			found = look_unlinked(kn, kev);
-		} else {
-			return NULL;
-		}
-		if (found)
-			return kn;
-		/* There may be very many that turn out not to be ready. */
-		if (fatal_signal_pending(current)) {
-			/* Its source may have given up on us for that reason. */
-			if (!(kn->status & KNOTE_PARKED))
-				knote_requeue(scan->kq, kn);
-			return NULL;
-		}
-		cond_resched();
-	}
-}
-
-static void scan_fill(struct scan *scan, unsigned int max)
-{
-	struct knote *kn;
-
-	scan->nbatch = 0;
-	while (scan->nbatch < max) {
-		kn = scan_next(scan, &scan->records[scan->nbatch]);
-		if (!kn)
-			break;
-		scan->knotes[scan->nbatch++] = kn;
-	}
-}
-
-/* A record has reached the user: do what its flags ask for. */
-static void knote_delivered(struct kqueue *kq, struct knote *kn,
-			    const struct kevent_record *kev)
-{
-	trace_kevent_deliver(kq->id, kev);
-
-	if (kn->flags & EV_ONESHOT) {
-		kqueue_drop(kq, kn);
+	if (!kn->ops->measure)
 		return;
-	}
-	if ((kn->flags & EV_CLEAR) && kn->ops->delivered)
-		kn->ops->delivered(kn, kev);
-	if (kn->flags & EV_DISPATCH)
-		kn->status |= KNOTE_DISABLED;
-	else if (!(kn->flags & EV_CLEAR) && !knote_is_queued(kn))
-		knote_requeue(kq, kn);
+	data = kn->ops->measure(kn, scratch);
+	if (data >= 0)
+		kev->data = data;
+}
+
+/* If we are being killed, its source may have given up on us for that reason. */
+static void knote_not_found(struct knote *kn)
+{
+	if (knote_is_slow(kn) && fatal_signal_pending(current))
+		atomic_or(KNOTE_NEWS, &kn->state);
 }
 
 /*
- * Store the batch in one section of user access, and without the checks that
- * copy_to_user() has for sizes not known in advance. Returns how many records
- * arrived; of one that faults, a part may have been stored.
+ * Store a record, or a part of it if that faults. Without the checks that
+ * copy_to_user() has for sizes not known in advance.
  */
-static unsigned int store_records(const struct scan *scan,
-				  struct kevent_record __user *to)
+static __always_inline bool store_record(const struct kevent_record *kev,
+					 struct kevent_record __user *to)
 {
-	const struct kevent_record *kev = scan->records;
-	unsigned int i = 0;
+	if (!user_write_access_begin(to, sizeof(*to)))
+		return false;
+	unsafe_put_user(kev->ident, &to->ident, fault);
+	unsafe_put_user(kev->filter, &to->filter, fault);
+	unsafe_put_user(kev->flags, &to->flags, fault);
+	unsafe_put_user(kev->fflags, &to->fflags, fault);
+	unsafe_put_user(kev->data, &to->data, fault);
+	unsafe_put_user(kev->udata, &to->udata, fault);
+	unsafe_put_user(kev->ext[0], &to->ext[0], fault);
+	unsafe_put_user(kev->ext[1], &to->ext[1], fault);
+	unsafe_put_user(kev->ext[2], &to->ext[2], fault);
+	unsafe_put_user(kev->ext[3], &to->ext[3], fault);
+	user_write_access_end();
+	return true;
 
-	if (!user_write_access_begin(to, scan->nbatch * sizeof(*to)))
-		return 0;
-	for (; i < scan->nbatch; i++, kev++, to++) {
-		unsafe_put_user(kev->ident, &to->ident, fault);
-		unsafe_put_user(kev->filter, &to->filter, fault);
-		unsafe_put_user(kev->flags, &to->flags, fault);
-		unsafe_put_user(kev->fflags, &to->fflags, fault);
-		unsafe_put_user(kev->data, &to->data, fault);
-		unsafe_put_user(kev->udata, &to->udata, fault);
-		unsafe_put_user(kev->ext[0], &to->ext[0], fault);
-		unsafe_put_user(kev->ext[1], &to->ext[1], fault);
-		unsafe_put_user(kev->ext[2], &to->ext[2], fault);
-		unsafe_put_user(kev->ext[3], &to->ext[3], fault);
-	}
 fault:
 	user_write_access_end();
-	return i;
+	return false;
 }
 
-/* Copy the batch out. Returns how many records arrived. */
-static unsigned int scan_copy(struct scan *scan,
-			      struct kevent_record __user *events)
+/* The same, if that can be done without waiting for a page. */
+static __always_inline bool store_record_now(const struct kevent_record *kev,
+					     struct kevent_record __user *to)
 {
-	unsigned int copied = store_records(scan, events);
-	unsigned int i;
+	bool stored;
 
-	for (i = 0; i < copied; i++)
-		knote_delivered(scan->kq, scan->knotes[i], &scan->records[i]);
-	for (; i < scan->nbatch; i++)
-		knote_requeue(scan->kq, scan->knotes[i]);
-	return copied;
+	pagefault_disable();
+	stored = store_record(kev, to);
+	pagefault_enable();
+	return stored;
 }
 
-/* One pass. Returns the number of events, or -EFAULT if none could be stored. */
+/* A record has reached the user: its filter forgets what it reported. */
+static void knote_forget(struct knote *kn, const struct kevent_record *kev)
+{
+	trace_kevent_deliver(kn->kq->id, kev);
+	if ((kn->flags & EV_CLEAR) && kn->ops->delivered)
+		kn->ops->delivered(kn, kev);
+}
+
+/*
+ * Look at what was taken, and store what is found. Returns a knote whose event
+ * is in @kev and can be stored only after a fault, or else NULL.
+ */
+static struct knote *scan_look(struct scan *scan, struct kevent_record *kev)
+{
+	struct knote *kn;
+
+	while (scan->nlooked < scan->ntaken) {
+		kn = scan->knotes[scan->nlooked++];
+		if (!knote_event(kn, kev)) {
+			knote_not_found(kn);
+			continue;
+		}
+		if (knote_is_slow(kn))
+			knote_measure(kn, kev, scan->events);
+		if (!store_record_now(kev, scan->events))
+			return kn;
+		knote_forget(kn, kev);
+		scan->delivered |= BIT(scan->nlooked - 1);
+		scan->events++;
+		scan->room--;
+	}
+	return NULL;
+}
+
+/* --- Settling, with the lock ---------------------------------------------- */
+
+/* Give QUEUED up, with the list node. False if there is news: look again. */
+static bool knote_rest(struct knote *kn)
+{
+	int state = atomic_read(&kn->state);
+
+	do {
+		if (state & KNOTE_NEWS)
+			return false;
+	} while (!atomic_try_cmpxchg(&kn->state, &state, state & ~KNOTE_QUEUED));
+	return true;
+}
+
+/* An event was delivered. Does the knote stay ready, to be looked at again? */
+static bool knote_stays(struct knote *kn)
+{
+	if (kn->flags & EV_DISPATCH)
+		kn->status |= KNOTE_DISABLED;
+	return !(kn->flags & (EV_DISPATCH | EV_CLEAR));
+}
+
+/* Let go of a knote, which is off all lists, for good. */
+static void scan_drop(struct kqueue *kq, struct knote *kn)
+{
+	/* From here on its source may put it on the inbox. */
+	atomic_andnot(KNOTE_QUEUED, &kn->state);
+	if (!(kn->status & KNOTE_DEAD))
+		kqueue_drop(kq, kn);
+	kqueue_let_go(kq, kn, KNOTE_TAKEN);
+}
+
+/*
+ * Let go of a knote that was looked at: it is dropped, or rests until its source
+ * fires, or stays ready. In the last case it is on scan->listed: true.
+ */
+static bool scan_settle_one(struct scan *scan, struct knote *kn, bool listed,
+			    bool delivered)
+{
+	bool drop = (kn->status & KNOTE_DEAD) ||
+		    (delivered && (kn->flags & EV_ONESHOT));
+
+	kn->status &= ~KNOTE_BUSY;
+	if (!drop && delivered && knote_stays(kn)) {
+		kn->status &= ~KNOTE_TAKEN;
+		if (!listed)
+			list_add_tail(&kn->ready, &scan->listed);
+		return true;
+	}
+
+	if (listed)
+		list_del(&kn->ready);
+	if (drop) {
+		scan_drop(scan->kq, kn);
+		return false;
+	}
+	kn->status &= ~KNOTE_TAKEN;
+	if (knote_rest(kn))
+		return false;
+	list_add_tail(&kn->ready, &scan->listed);
+	return true;
+}
+
+/* What was not looked at goes back to where it was. */
+static void scan_put_back(struct scan *scan)
+{
+	struct kqueue *kq = scan->kq;
+	unsigned int i = scan->ntaken;
+	struct knote *kn;
+
+	while (i-- > scan->nlooked) {
+		kn = scan->knotes[i];
+		kn->status &= ~KNOTE_BUSY;
+		if (i < scan->nlisted)
+			list_del(&kn->ready);
+		if (kn->status & KNOTE_DEAD) {
+			scan_drop(kq, kn);
+			continue;
+		}
+		kn->status &= ~KNOTE_TAKEN;
+		list_add(&kn->ready, &kq->ready);
+		WRITE_ONCE(kq->nready, kq->nready + 1);
+		kq->nleft--;
+	}
+}
+
+/* Let go of all that is held, but for the one that is @stuck: it stays TAKEN. */
+static void scan_settle(struct scan *scan, struct knote *stuck)
+{
+	struct kqueue *kq = scan->kq;
+	unsigned int i, stay = 0;
+	struct knote *kn;
+
+	lockdep_assert_held(&kq->mtx);
+
+	if (unlikely(scan->nlooked < scan->ntaken))
+		scan_put_back(scan);
+	for (i = 0; i < scan->nlooked; i++) {
+		kn = scan->knotes[i];
+		if (unlikely(kn == stuck)) {
+			kn->status &= ~KNOTE_BUSY;
+			if (i < scan->nlisted)
+				list_del(&kn->ready);
+			continue;
+		}
+		stay += scan_settle_one(scan, kn, i < scan->nlisted,
+					scan->delivered & BIT(i));
+	}
+	if (stay) {
+		if (kq->fresh)
+			ready_flatten(kq);
+		list_splice_tail(&scan->listed, &kq->ready);
+		WRITE_ONCE(kq->nready, kq->nready + stay);
+	}
+	ready_released(kq);
+}
+
+/*
+ * Store the event of a knote that is TAKEN, which may mean to wait for a page,
+ * for as long as somebody wants. Then settle it, too. Changes of the knote have
+ * gone on; if one is at work just now, the filter forgets when that is done.
+ */
+static bool scan_store_slowly(struct scan *scan, struct knote *kn,
+			      const struct kevent_record *kev)
+{
+	struct kqueue *kq = scan->kq;
+	bool stored;
+
+	ready_pass_on(kq);
+	mutex_unlock(&kq->mtx);
+	stored = store_record(kev, scan->events);
+	mutex_lock(&kq->mtx);
+
+	if (stored) {
+		scan->events++;
+		scan->room--;
+		while ((kn->status & KNOTE_BUSY) && !ready_wait_released(kq))
+			;
+		if (!(kn->status & (KNOTE_BUSY | KNOTE_DEAD)))
+			knote_forget(kn, kev);
+	}
+	if ((kn->status & KNOTE_DEAD) || (stored && (kn->flags & EV_ONESHOT))) {
+		scan_drop(kq, kn);
+		return stored;
+	}
+	kn->status &= ~KNOTE_TAKEN;
+	if (!stored || knote_stays(kn) || !knote_rest(kn))
+		ready_add(kq, kn);
+	ready_released(kq);
+	return stored;
+}
+
+/* --- A pass --------------------------------------------------------------- */
+
+/*
+ * One pass over what is ready. With kq->mtx locked, which is given up now and
+ * then. Returns the number of events, or -EFAULT if none could be stored.
+ */
 static int scan_pass(struct kqueue *kq, struct kevent_record __user *events,
 		     int nevents)
 {
-	unsigned int copied;
 	struct scan scan kevent_uninitialized;
-	int done = 0;
+	struct kevent_record kev kevent_uninitialized;
+	struct knote *stuck;
+	bool slow;
 
-	scan_begin(&scan, kq);
-	while (done < nevents) {
-		kq->scratch = events + done;
-		scan_fill(&scan, min(nevents - done, KEVENT_BATCH));
-		if (!scan.nbatch)
-			break;
-		copied = scan_copy(&scan, events + done);
-		done += copied;
-		if (copied < scan.nbatch) {
-			if (!done)
-				done = -EFAULT;
+	scan_begin(&scan, kq, events, nevents);
+	while (scan.room && scan_left(&scan) > 0) {
+		scan_take(&scan);
+		if (!scan.ntaken) {
+			cond_resched();
+			continue;
+		}
+		slow = knote_is_slow(scan.knotes[0]);
+		if (slow)
+			ready_pass_on(kq);
+		kq->nlooks += !slow;
+		mutex_unlock(&kq->mtx);
+		stuck = scan_look(&scan, &kev);
+		mutex_lock(&kq->mtx);
+		kq->nlooks -= !slow;
+		scan_settle(&scan, stuck);
+
+		if (stuck && !scan_store_slowly(&scan, stuck, &kev)) {
+			if (scan.room == nevents)
+				nevents = -EFAULT;
 			break;
 		}
-		/* There may be room, and events, for very many batches. */
+		/* There may be room, and events, for very many rounds. */
 		if (fatal_signal_pending(current))
 			break;
 		cond_resched();
 	}
-	kq->scratch = NULL;
-	scan_end(&scan);
-	return done;
+	ready_pass_on(kq);
+	return nevents < 0 ? nevents : nevents - scan.room;
 }
 
+/*
+ * The last look of a call must not miss what is ready at all times, only because
+ * another scan has it in its hands. So it waits until those have let go, unless
+ * they wait for something themselves; no new ones begin meanwhile. Returns what
+ * a pass after that finds.
+ */
+static int scan_last(struct kqueue *kq, struct kevent_record __user *events,
+		     int nevents)
+{
+	int ret = 0;
+
+	while (!ret && kq->nlooks && !kq->closing) {
+		kq->lookers++;
+		ret = ready_wait_released(kq);
+		kq->lookers--;
+		ready_released(kq);
+		if (!ret && !kq->closing)
+			ret = scan_pass(kq, events, nevents);
+	}
+	return ret;
+}
+
+/* Let those go first who are at their last look. */
+static int scan_wait_turn(struct kqueue *kq)
+{
+	while (unlikely(kq->lookers) && !kq->closing) {
+		if (!ready_wait_released(kq))
+			continue;
+		ready_pass_on(kq);
+		return -EINTR;
+	}
+	return 0;
+}
+
+/* Scan, if the queue is not closed. @last: there is no other look after this. */
 static int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
-		       int nevents)
+		       int nevents, bool last)
 {
 	int ret;
 
 	if (mutex_lock_killable(&kq->mtx)) {
 		/* We may have been woken for something: it is for others. */
 		if (kqueue_has_ready(kq))
-			kqueue_wake_waiter(kq);
+			ready_wake_waiter(kq);
 		return -EINTR;
 	}
-	if (kq->closing)
-		ret = -EBADF;
-	else
+	ret = scan_wait_turn(kq);
+	if (!ret && !kq->closing)
 		ret = scan_pass(kq, events, nevents);
+	if (!ret && last)
+		ret = scan_last(kq, events, nevents);
+	if (!ret && kq->closing)
+		ret = -EBADF;
 	mutex_unlock(&kq->mtx);
 	return ret;
 }
+
+/* --- Waiting ------------------------------------------------------------- */
 
 /*
  * Sleep until something is queued, a signal comes or time is up; true in the
@@ -363,7 +542,7 @@ int kqueue_collect(struct kqueue *kq, struct kevent_record __user *events,
 		 * other passes on what it leaves.
 		 */
 		if (timed_out || kqueue_has_ready(kq) || READ_ONCE(kq->closing))
-			ret = kqueue_scan(kq, events, nevents);
+			ret = kqueue_scan(kq, events, nevents, timed_out);
 		if (ret || timed_out)
 			return ret;
 		if (signal_pending(current))

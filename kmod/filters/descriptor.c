@@ -181,25 +181,18 @@ u64 eventfd_counter_slow(struct file *file)
 	return shown;
 }
 
-/*
- * The bytes that can be read, from those who tell it by ioctl. They tell user
- * memory only; a scan has some that it is about to overwrite. Otherwise, or if
- * the ioctl fails, 1: something is there.
- */
-s64 fionread(const struct knote *kn)
+/* The bytes that can be read, from those who tell it by ioctl, to user memory. */
+s64 fionread(const struct knote *kn, void __user *scratch)
 {
-	struct kevent_record __user *scratch = kn->kq->scratch;
 	struct file *file = kn->poll.file;
-	int __user *answer;
+	int __user *answer = scratch;
 	int bytes;
 
-	if (!scratch || !file->f_op->unlocked_ioctl)
-		return 1;
-
-	answer = (int __user *)&scratch->data;
+	if (!file->f_op->unlocked_ioctl)
+		return -1;
 	if (security_file_ioctl(file, FIONREAD, (unsigned long)answer) ||
 	    file->f_op->unlocked_ioctl(file, FIONREAD, (unsigned long)answer) ||
 	    get_user(bytes, answer) || bytes < 1)
-		return 1;
+		return -1;
 	return bytes;
 }

@@ -80,6 +80,8 @@ static int fd_attach(struct knote *kn, __poll_t events)
 	int ret;
 
 	kn->kind = fd_kind_of(kn->poll.file);
+	if (kn->kind == FD_OTHER || kn->kind == FD_FIONREAD)
+		kn->status |= KNOTE_SLOW;
 	kn->events = (__force u16)events;
 	ret = attach_kind(kn);
 	if (ret >= 0)
@@ -168,12 +170,15 @@ bool kevent_read_event(struct knote *kn, struct kevent_record *kev)
 	switch (kn->kind) {
 	case FD_KQUEUE:
 		return kqueue_readable(kn, kev, mask);
-	case FD_FIONREAD:
-		return poll_readable(kn, kev,
-				     mask & EPOLLIN ? fionread(kn) : 0, mask);
 	default:
 		return poll_readable(kn, kev, !!(mask & EPOLLIN), mask);
 	}
+}
+
+static s64 read_measure(struct knote *kn, void __user *scratch)
+{
+	return kn->kind == FD_FIONREAD && (fd_poll(kn) & EPOLLIN) ?
+		fionread(kn, scratch) : -1;
 }
 
 const struct kevent_filter kevent_read_filter = {
@@ -183,6 +188,7 @@ const struct kevent_filter kevent_read_filter = {
 	.attach = read_attach,
 	.detach = fd_detach,
 	.event = kevent_read_event,
+	.measure = read_measure,
 };
 
 static int write_attach(struct knote *kn)

@@ -59,7 +59,7 @@ bool file_is_pipe(const struct file *file);
 bool pipe_readable(struct knote *kn, struct kevent_record *kev);
 s64 pipe_writable(struct file *file);
 bool pipe_has_reader(struct file *file);
-s64 fionread(const struct knote *kn);
+s64 fionread(const struct knote *kn, void __user *scratch);
 
 /* socket.c */
 bool socket_readable(struct knote *kn, struct kevent_record *kev);

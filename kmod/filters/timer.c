@@ -128,6 +128,7 @@ static int timer_touch(struct knote *kn, const struct kevent_record *kev)
 
 	hrtimer_cancel(&kn->timer.timer);
 	atomic_andnot(KNOTE_FIRED, &kn->state);
+	atomic_or(KNOTE_ANEW, &kn->state);
 	kn->timer.count = 0;
 	kn->sfflags = kev->fflags;
 	kn->sdata = kev->data;
@@ -154,19 +155,24 @@ static void timer_catch_up(struct knote *kn)
 
 static bool timer_event(struct knote *kn, struct kevent_record *kev)
 {
+	if (atomic_read(&kn->state) & KNOTE_ANEW)
+		atomic_andnot(KNOTE_ANEW, &kn->state);
 	timer_catch_up(kn);
 	kev->data = min_t(u64, kn->timer.count, S64_MAX);
 	return kn->timer.count;
 }
 
+/* Not what was counted since the timer was set anew. */
 static void timer_delivered(struct knote *kn, const struct kevent_record *kev)
 {
-	kn->timer.count = 0;
+	if (!(atomic_read(&kn->state) & KNOTE_ANEW))
+		kn->timer.count -= kev->data;
 }
 
 const struct kevent_filter kevent_timer_filter = {
 	.owner = THIS_MODULE,
 	.name = "timer",
+	.flags = KEVENT_FILTER_QUICK,
 	.attach = timer_attach,
 	.detach = timer_detach,
 	.touch = timer_touch,

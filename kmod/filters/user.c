@@ -39,7 +39,7 @@ static void user_combine(struct knote *kn, u32 fflags)
 static int user_touch(struct knote *kn, const struct kevent_record *kev)
 {
 	if (kev->fflags & NOTE_TRIGGER)
-		atomic_or(KNOTE_FIRED, &kn->state);
+		atomic_or(KNOTE_FIRED | KNOTE_ANEW, &kn->state);
 	user_combine(kn, kev->fflags);
 	kn->sdata = kev->data;
 	if (kev->flags & EV_CLEAR)
@@ -49,19 +49,24 @@ static int user_touch(struct knote *kn, const struct kevent_record *kev)
 
 static bool user_event(struct knote *kn, struct kevent_record *kev)
 {
+	if (atomic_read(&kn->state) & KNOTE_ANEW)
+		atomic_andnot(KNOTE_ANEW, &kn->state);
 	kev->fflags = kn->sfflags;
 	kev->data = kn->sdata;
 	return atomic_read(&kn->state) & KNOTE_FIRED;
 }
 
+/* One that was triggered since the event was made fires again. */
 static void user_delivered(struct knote *kn, const struct kevent_record *kev)
 {
-	atomic_andnot(KNOTE_FIRED, &kn->state);
+	if (!(atomic_read(&kn->state) & KNOTE_ANEW))
+		atomic_andnot(KNOTE_FIRED, &kn->state);
 }
 
 const struct kevent_filter kevent_user_filter = {
 	.owner = THIS_MODULE,
 	.name = "user",
+	.flags = KEVENT_FILTER_QUICK,
 	.attach = user_attach,
 	.detach = user_detach,
 	.touch = user_touch,

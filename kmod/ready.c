@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ready lists: which knotes of a queue are to be looked at, and who is told
+ * that there are any.
+ *
+ * A knote that fires goes to the inbox, which takes no lock. From there it comes
+ * in order to kq->fresh, where most are met by a scan without ever having been
+ * on a list; what stays ready, or must be taken out of the middle, is on
+ * kq->ready. A scan takes knotes off, and has them to itself until it puts them
+ * back: see knote.h.
+ */
+
+#include <linux/poll.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+
+#include "compat.h"
+#include "kqueue.h"
+#include "trace.h"
+
+/* After so many steps of a loop whose length a user decides, let others run. */
+#define STEPS_AT_ONCE	1024
+
+/* --- Who is told --------------------------------------------------------- */
+
+/*
+ * Wake those who poll the queue. They are not woken by whoever activates a
+ * knote, because their callbacks may lead back to the source that activates:
+ *
+ *	source.lock -> knote_activate(queue) -> pollers.lock -> epoll.lock
+ *	-> epoll's pollers -> knote_activate(queue) -> pollers.lock
+ *
+ * if an epoll instance is both in the queue and around it.
+ */
+static void wake_pollers(struct irq_work *work)
+{
+	struct kqueue *kq = container_of(work, struct kqueue, wake_work);
+	__poll_t key = EPOLLIN | EPOLLRDNORM;
+
+	if (READ_ONCE(kq->closing))
+		__wake_up(&kq->pollers, TASK_NORMAL, 0,
+			  poll_to_key(key | EPOLLERR | EPOLLHUP));
+	else
+		wake_up_poll(&kq->pollers, key);
+}
+
+/* One waiter is to look at the queue. Barrier and context as below. */
+void ready_wake_waiter(struct kqueue *kq)
+{
+	/* Pairs with the barrier of prepare_to_swait_exclusive(). */
+	if (swait_active(&kq->waiters))
+		swake_up_one(&kq->waiters);
+}
+
+/*
+ * Something was put on the queue: tell one waiter, and all pollers.
+ *
+ * The caller has a full barrier between queueing and this.
+ * Context: any.
+ */
+void ready_wake(struct kqueue *kq)
+{
+	ready_wake_waiter(kq);
+	/* Pairs with the barrier in ready_poll_empty(). */
+	if (waitqueue_active(&kq->pollers))
+		irq_work_queue(&kq->wake_work);
+}
+
+/* The queue is closing: all are to learn of it. Context: may sleep. */
+void ready_wake_all(struct kqueue *kq)
+{
+	swake_up_all(&kq->waiters);
+	wake_up_all(&kq->released);
+	/* Pairs with the barrier of poll_wait(), after which closing is read. */
+	if (wq_has_sleeper(&kq->pollers))
+		irq_work_queue(&kq->wake_work);
+}
+
+/*
+ * A scan leaves, or is about to stand still, and something is queued: pass on
+ * the wake-up that brought it here. Pollers know already, but for those who
+ * came during the scan's pass and found nothing. Context: under kq->mtx.
+ */
+void ready_pass_on(struct kqueue *kq)
+{
+	lockdep_assert_held(&kq->mtx);
+
+	/* Pairs with those who queue themselves, then look at nready. */
+	smp_mb();
+	if (!kqueue_has_ready(kq))
+		return;
+	if (READ_ONCE(kq->missed)) {
+		WRITE_ONCE(kq->missed, false);
+		ready_wake(kq);
+		return;
+	}
+	ready_wake_waiter(kq);
+}
+
+/*
+ * To a poller it seems that nothing is queued. If that is because a scan is at
+ * work, it must tell the pollers what it leaves.
+ *
+ *	poller				source or scan
+ *	into pollers; set missed	queue something
+ *	(full barrier)			(full barrier)
+ *	look again			any pollers? missed?
+ */
+bool ready_poll_empty(struct kqueue *kq)
+{
+	WRITE_ONCE(kq->missed, true);
+	/* Pairs with the barriers before ready_wake() and ready_pass_on(). */
+	smp_mb();
+	return !kqueue_has_ready(kq) && !READ_ONCE(kq->closing);
+}
+
+/* --- The lists ----------------------------------------------------------- */
+
+void ready_init(struct kqueue *kq)
+{
+	init_llist_head(&kq->inbox);
+	init_swait_queue_head(&kq->waiters);
+	init_waitqueue_head(&kq->pollers);
+	init_waitqueue_head(&kq->released);
+	init_irq_work(&kq->wake_work, wake_pollers);
+	INIT_LIST_HEAD(&kq->ready);
+}
+
+/* True if the caller is the one who set QUEUED, and so owns the list node. */
+static bool knote_claim(struct knote *kn)
+{
+	int old = atomic_fetch_or(KNOTE_QUEUED | KNOTE_NEWS, &kn->state);
+
+	return !(old & KNOTE_QUEUED);
+}
+
+/**
+ * knote_activate() - a source has something for a knote
+ * @kn: the knote; its filter has not returned from detach
+ *
+ * Puts the knote on its queue's inbox, unless it is waiting to be looked at
+ * already, and wakes one waiter. Cheap and idempotent; what the knote has to
+ * report is found out later, by the filter's event function: knote_begin_look()
+ * has the order against that.
+ *
+ * A waiter adds itself before it looks at the inbox, and the inbox is filled
+ * before the look for waiters.
+ *
+ * Context: any, also hard interrupt and under a source's wait-queue lock.
+ */
+void knote_activate(struct knote *kn)
+{
+	struct kqueue *kq = kn->kq;
+
+	if (!knote_claim(kn))
+		return;
+
+	trace_kevent_activate(kq->id, kn->ident, kn->filter);
+	/* From here on a scan on another CPU may have the knote. */
+	llist_add(&kn->inbox, &kq->inbox);
+	ready_wake(kq);
+}
+EXPORT_SYMBOL_GPL(knote_activate);
+
+/* Move what has fired from the inbox to the end of kq->fresh. */
+void ready_fetch(struct kqueue *kq)
+{
+	struct llist_node *pos, *next, *last, *first = NULL;
+	unsigned int n = kq->nready;
+	unsigned int steps = 0;
+
+	lockdep_assert_held(&kq->mtx);
+
+	if (llist_empty(&kq->inbox))
+		return;
+
+	/*
+	 * At no time may the queue look empty to kqueue_has_ready(): so count
+	 * one for the inbox before emptying it, which is a full barrier.
+	 */
+	WRITE_ONCE(kq->nready, n + 1);
+	last = llist_del_all(&kq->inbox);
+	for (pos = last; pos; pos = next) {
+		next = pos->next;
+		pos->next = first;
+		first = pos;
+		n++;
+		if (!(++steps % STEPS_AT_ONCE))
+			cond_resched();
+	}
+	WRITE_ONCE(kq->nready, n);
+
+	if (kq->fresh)
+		kq->fresh_last->next = first;
+	else
+		kq->fresh = first;
+	kq->fresh_last = last;
+}
+
+/* Move all to kq->ready, where a knote can be in the middle. */
+void ready_flatten(struct kqueue *kq)
+{
+	struct knote *kn, *next;
+	unsigned int steps = 0;
+
+	ready_fetch(kq);
+	llist_for_each_entry_safe(kn, next, kq->fresh, inbox) {
+		list_add_tail(&kn->ready, &kq->ready);
+		if (!(++steps % STEPS_AT_ONCE))
+			cond_resched();
+	}
+	kq->fresh = NULL;
+}
+
+/* Put a knote at the end, whose list node the caller owns. Wakes nobody. */
+void ready_add(struct kqueue *kq, struct knote *kn)
+{
+	lockdep_assert_held(&kq->mtx);
+
+	if (kq->fresh)
+		ready_flatten(kq);
+	list_add_tail(&kn->ready, &kq->ready);
+	WRITE_ONCE(kq->nready, kq->nready + 1);
+}
+
+/*
+ * Take a knote off whatever list it is on, or out of the park. After detach, or
+ * its source could put it back, and while nobody holds it.
+ */
+void ready_remove(struct kqueue *kq, struct knote *kn)
+{
+	lockdep_assert_held(&kq->mtx);
+
+	if (!knote_is_queued(kn))
+		return;
+	if (kn->status & KNOTE_PARKED) {
+		kn->status &= ~KNOTE_PARKED;
+	} else {
+		ready_flatten(kq);
+		list_del(&kn->ready);
+		WRITE_ONCE(kq->nready, kq->nready - 1);
+		kq->nleft++;
+	}
+	atomic_andnot(KNOTE_QUEUED, &kn->state);
+}
+
+/* A knote that was parked may be looked at now, if it is: to the end. */
+void ready_unpark(struct kqueue *kq, struct knote *kn)
+{
+	if (!(kn->status & KNOTE_PARKED) || !knote_may_run(kn))
+		return;
+	kn->status &= ~KNOTE_PARKED;
+	ready_add(kq, kn);
+	/* Pairs with those who wait for nready to change. */
+	smp_mb();
+	ready_wake(kq);
+}
+
+/*
+ * How many knotes wait to be looked at. Exact, unless somebody is working on
+ * the queue just now: then it is what can be seen from outside.
+ */
+unsigned int kqueue_nr_ready(struct kqueue *kq)
+{
+	unsigned int n;
+
+	if (mutex_trylock(&kq->mtx)) {
+		ready_fetch(kq);
+		n = kq->nready;
+		mutex_unlock(&kq->mtx);
+	} else {
+		n = READ_ONCE(kq->nready) + !llist_empty(&kq->inbox);
+	}
+	return n;
+}
+EXPORT_SYMBOL_FOR_KUNIT(kqueue_nr_ready);
+
+/* --- Held knotes --------------------------------------------------------- */
+
+/* Somebody let go of what others may wait for in ready_wait_released(). */
+void ready_released(struct kqueue *kq)
+{
+	lockdep_assert_held(&kq->mtx);
+
+	/* They add themselves under the lock, so no barrier is needed. */
+	if (waitqueue_active(&kq->released))
+		wake_up_all(&kq->released);
+}
+
+/*
+ * Wait until something was released; the lock is given up meanwhile. Returns
+ * -EINTR if the thread is being killed, which may have been released, or not.
+ */
+int ready_wait_released(struct kqueue *kq)
+{
+	DEFINE_WAIT(wait);
+
+	lockdep_assert_held(&kq->mtx);
+
+	prepare_to_wait(&kq->released, &wait, TASK_KILLABLE);
+	mutex_unlock(&kq->mtx);
+	if (!fatal_signal_pending(current))
+		schedule();
+	finish_wait(&kq->released, &wait);
+	mutex_lock(&kq->mtx);
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
