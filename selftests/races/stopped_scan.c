@@ -2,155 +2,21 @@
 /*
  * A scan that stands still in the middle of storing its events, since their
  * memory is served by userfaultfd: what others do meanwhile to what it has in
- * its hands. So races that are a matter of luck elsewhere are certain here.
+ * its hands, and to the rest of the queue. So races that are a matter of luck
+ * elsewhere are certain here. That nobody waits for the scan is proved by the
+ * test's own thread: it does these things, and would never get to where the scan
+ * goes on.
  *
- * Two events are collected. The first has been stored and the second has not
- * when the scan stops; nothing that delivery brings about has been done. In the
- * last tests, changes stand still between the first of two and the second.
+ * Two events are collected. The first has been stored and is settled; the second
+ * has not when the scan stops, and nothing that its delivery brings about has
+ * been done. In the last tests, changes stand still between the first of two and
+ * the second.
  */
-#include <linux/userfaultfd.h>
 #include <sys/eventfd.h>
 
 #include "peers.h"
 #include "ring.h"
-
-#define PAGE	4096
-
-struct stopped {
-	int uffd;
-	char *area;		/* two pages; the second is missing */
-	struct kevent *ev;	/* two records, one in each */
-	pthread_t thread;
-	int kq;
-	int number;		/* to be registered */
-	int ret;
-	int err;
-};
-
-static void *collect_two(void *arg)
-{
-	struct stopped *s = arg;
-
-	s->ret = kq_collect(s->kq, s->ev, 2);
-	s->err = s->ret < 0 ? errno : 0;
-	return NULL;
-}
-
-/* Why there is no such memory; NULL: there is. */
-static const char *stopped_open(struct stopped *s)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = {
-		.range.len = PAGE, .mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-
-	s->uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (s->uffd < 0)
-		return "needs userfaultfd, and the right to use it for the kernel's faults";
-	s->area = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		       -1, 0);
-	if (s->area == MAP_FAILED || ioctl(s->uffd, UFFDIO_API, &api))
-		return "userfaultfd does not work";
-	s->area[0] = 1;
-	reg.range.start = (uintptr_t)s->area + PAGE;
-	if (ioctl(s->uffd, UFFDIO_REGISTER, &reg))
-		return "userfaultfd does not work";
-	s->ev = (struct kevent *)(s->area + PAGE) - 1;
-	return NULL;
-}
-
-/* Run @call in a thread, and return when it has stopped. */
-static bool stop_call(struct stopped *s, void *(*call)(void *arg))
-{
-	struct uffd_msg msg;
-
-	return !pthread_create(&s->thread, NULL, call, s) &&
-	       wait_poll(s->uffd, POLLIN) &&
-	       read(s->uffd, &msg, sizeof(msg)) == sizeof(msg) &&
-	       msg.event == UFFD_EVENT_PAGEFAULT &&
-	       msg.arg.pagefault.address == (uintptr_t)s->area + PAGE;
-}
-
-/* Collect two events, and return when that has stopped. */
-static bool stop_scan(struct stopped *s, int kq)
-{
-	s->kq = kq;
-	return stop_call(s, collect_two);
-}
-
-/* Let it go on, and wait for its end. */
-static bool resume_scan(struct stopped *s)
-{
-	struct uffdio_zeropage zero = {
-		.range = { .start = (uintptr_t)s->area + PAGE, .len = PAGE },
-	};
-
-	return !ioctl(s->uffd, UFFDIO_ZEROPAGE, &zero) && !pthread_join(s->thread, NULL);
-}
-
-/* What another thread does meanwhile. It must wait for the scan. */
-struct meanwhile {
-	pthread_t thread;
-	int (*act)(struct meanwhile *m);
-	int tid;
-	int done;
-	int ret;
-	int kq;
-	int fd;
-	int other;
-};
-
-static void *meanwhile_main(void *arg)
-{
-	struct meanwhile *m = arg;
-
-	__atomic_store_n(&m->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
-	m->ret = m->act(m);
-	__atomic_store_n(&m->done, 1, __ATOMIC_RELEASE);
-	return NULL;
-}
-
-/* Start it and return when it hangs in the system call @nr. */
-static bool meanwhile_hangs(struct meanwhile *m, long nr)
-{
-	return !pthread_create(&m->thread, NULL, meanwhile_main, m) &&
-	       WAIT_FOR(__atomic_load_n(&m->tid, __ATOMIC_ACQUIRE)) &&
-	       wait_asleep_in(m->tid, nr) &&
-	       !__atomic_load_n(&m->done, __ATOMIC_ACQUIRE);
-}
-
-static bool meanwhile_ends(struct meanwhile *m)
-{
-	return WAIT_FOR(__atomic_load_n(&m->done, __ATOMIC_ACQUIRE)) &&
-	       !pthread_join(m->thread, NULL) && !m->ret;
-}
-
-static int act_close(struct meanwhile *m)
-{
-	return close(m->fd);
-}
-
-static int act_close_queue(struct meanwhile *m)
-{
-	return close(m->kq);
-}
-
-static int act_delete(struct meanwhile *m)
-{
-	return kq_set(m->kq, m->fd, EVFILT_READ, EV_DELETE);
-}
-
-static int act_dup2(struct meanwhile *m)
-{
-	return dup2(m->other, m->fd) != m->fd;
-}
-
-static int act_poll(struct meanwhile *m)
-{
-	struct pollfd pfd = { .fd = m->kq, .events = POLLIN };
-
-	return poll(&pfd, 1, -1) != 1 || pfd.revents != POLLIN;
-}
+#include "stopped.h"
 
 /* Two pipes with a byte in each are watched. */
 FIXTURE(stopped)
@@ -228,7 +94,7 @@ TEST_F(stopped, undisturbed)
 	if (self->missing)
 		SKIP(return, "%s", self->missing);
 	ASSERT_TRUE(stop_scan(&self->s, self->kq));
-	ASSERT_TRUE(resume_scan(&self->s));
+	ASSERT_TRUE(resume_call(&self->s));
 	EXPECT_BOTH(&self->s);
 	EXPECT_EQ(variant->left, fdinfo_knotes(self->kq));
 	EXPECT_EQ(variant->again, kq_count(self->kq));
@@ -243,25 +109,26 @@ TEST_F(stopped, source_fires)
 	if (self->missing)
 		SKIP(return, "%s", self->missing);
 	ASSERT_TRUE(stop_scan(&self->s, self->kq));
-	ASSERT_TRUE(tell(self->a[1]));
-	ASSERT_TRUE(resume_scan(&self->s));
+	ASSERT_TRUE(tell(self->b[1]));
+	ASSERT_TRUE(resume_call(&self->s));
 	EXPECT_BOTH(&self->s);
 	ASSERT_EQ(n, kq_collect(self->kq, ev, 2));
 	if (n)
-		EXPECT_EQ(2, ev[0].udata == UD(1) ? ev[0].data : ev[1].data);
+		EXPECT_EQ(2, ev[0].udata == UD(2) ? ev[0].data : ev[1].data);
 }
 
-/* A descriptor of the batch is closed: that ends with the scan, and so does the file. */
+/*
+ * The descriptor whose event is on its way is closed: its registration is gone
+ * at once, and the file when the scan goes on.
+ */
 TEST_F(stopped, descriptor_closed)
 {
-	struct meanwhile m = { .act = act_close, .fd = self->b[0] };
-
 	if (self->missing)
 		SKIP(return, "%s", self->missing);
 	ASSERT_TRUE(stop_scan(&self->s, self->kq));
-	ASSERT_TRUE(meanwhile_hangs(&m, SYS_close));
-	ASSERT_TRUE(resume_scan(&self->s));
-	ASSERT_TRUE(meanwhile_ends(&m));
+	ASSERT_EQ(0, close(self->b[0]));
+	EXPECT_EQ(variant->left ? 1 : 0, fdinfo_knotes(self->kq));
+	ASSERT_TRUE(resume_call(&self->s));
 	EXPECT_BOTH(&self->s);
 	EXPECT_EQ(variant->left ? 1 : 0, fdinfo_knotes(self->kq));
 	EXPECT_EQ(variant->again ? 1 : 0, kq_count(self->kq));
@@ -269,9 +136,24 @@ TEST_F(stopped, descriptor_closed)
 	EXPECT_EQ(EPIPE, errno);
 }
 
+/* Another descriptor is closed: when close() returns, the file is released. */
+TEST_F(stopped, other_descriptor_closed)
+{
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_EQ(0, close(self->a[0]));
+	EXPECT_FALSE(tell(self->a[1]));
+	EXPECT_EQ(EPIPE, errno);
+	ASSERT_TRUE(resume_call(&self->s));
+	EXPECT_BOTH(&self->s);
+	EXPECT_EQ(variant->left ? 1 : 0, fdinfo_knotes(self->kq));
+	EXPECT_EQ(variant->again ? 1 : 0, kq_count(self->kq));
+}
+
 /*
- * A thread of io_uring closes it, which has no way back to user space and so
- * leaves the rest to a work. That does not wait for the scan, but comes again.
+ * A thread of io_uring closes it, which may have no way back to user space and
+ * then leaves the rest to a work. That does not wait for the scan either.
  */
 TEST_F(stopped, descriptor_closed_by_io_uring)
 {
@@ -283,57 +165,129 @@ TEST_F(stopped, descriptor_closed_by_io_uring)
 		SKIP(return, "no io_uring here: %s", strerror(errno));
 	ASSERT_TRUE(stop_scan(&self->s, self->kq));
 	ASSERT_EQ(0, ring_close(&ring, self->b[0], IOSQE_ASYNC));
-	EXPECT_TRUE(tell(self->b[1]));
-	ASSERT_TRUE(resume_scan(&self->s));
-	EXPECT_BOTH(&self->s);
 	EXPECT_TRUE(WAIT_FOR(fdinfo_knotes(self->kq) == (variant->left ? 1 : 0)));
+	EXPECT_TRUE(tell(self->b[1]));
+	ASSERT_TRUE(resume_call(&self->s));
+	EXPECT_BOTH(&self->s);
 	EXPECT_EQ(variant->again ? 1 : 0, kq_count(self->kq));
-	EXPECT_TRUE(WAIT_FOR(!tell(self->b[1])));
+	EXPECT_FALSE(tell(self->b[1]));
 	EXPECT_EQ(EPIPE, errno);
 }
 
-/* A number of the batch is used for another file, which does not inherit. */
+/* Its number is used for another file, whose registration is another one. */
 TEST_F(stopped, number_reused)
 {
-	struct meanwhile m = { .act = act_dup2, .fd = self->b[0] };
 	struct kevent ev[2];
-	int other[2], i, n, seen = 0;
+	int other[2];
 
 	if (self->missing)
 		SKIP(return, "%s", self->missing);
 	ASSERT_EQ(0, pipe2(other, O_CLOEXEC | O_NONBLOCK));
-	m.other = other[0];
 	ASSERT_TRUE(stop_scan(&self->s, self->kq));
-	ASSERT_TRUE(meanwhile_hangs(&m, SYS_dup2));
-	ASSERT_TRUE(resume_scan(&self->s));
-	ASSERT_TRUE(meanwhile_ends(&m));
-	EXPECT_BOTH(&self->s);
-	ASSERT_TRUE(tell(other[1]));
-	EXPECT_EQ(variant->again ? 1 : 0, kq_count(self->kq));
+	ASSERT_EQ(0, close(self->a[0]));
+	ASSERT_EQ(self->b[0], dup2(other[0], self->b[0]));
 	ASSERT_EQ(0, kq_change(self->kq, self->b[0], EVFILT_READ, EV_ADD, 0, 0, UD(3)));
-	EXPECT_EQ(variant->left ? 2 : 1, fdinfo_knotes(self->kq));
-	n = kq_collect(self->kq, ev, 2);
-	ASSERT_EQ(variant->again ? 2 : 1, n);
-	for (i = 0; i < n; i++)
-		seen |= 1 << UD_NUM(&ev[i]);
-	EXPECT_EQ(variant->again ? 1 << 1 | 1 << 3 : 1 << 3, seen);
+	EXPECT_EQ(1, fdinfo_knotes(self->kq));
+	EXPECT_EQ(0, kq_count(self->kq));
+	ASSERT_TRUE(tell(other[1]));
+	ASSERT_EQ(1, kq_collect(self->kq, ev, 2));
+	EXPECT_EQ(UD(3), ev[0].udata);
+	ASSERT_TRUE(resume_call(&self->s));
+	EXPECT_BOTH(&self->s);
+	EXPECT_EQ(1, fdinfo_knotes(self->kq));
+	ASSERT_EQ(1, kq_collect(self->kq, ev, 2));
+	EXPECT_EQ(UD(3), ev[0].udata);
 }
 
-/* A registration of the batch is deleted; a oneshot has gone before. */
+/* It is deleted: no call that begins after that returns the event. */
 TEST_F(stopped, deleted)
 {
-	struct meanwhile m = { .act = act_delete, .kq = self->kq, .fd = self->b[0] };
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_EQ(0, kq_set(self->kq, self->a[0], EVFILT_READ, EV_ADD));
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	EXPECT_EQ(0, kq_set(self->kq, self->b[0], EVFILT_READ, EV_DELETE));
+	EXPECT_EQ(ENOENT, kq_set(self->kq, self->b[0], EVFILT_READ, EV_DELETE));
+	EXPECT_EQ(variant->left ? 1 : 0, fdinfo_knotes(self->kq));
+	EXPECT_EQ(variant->again ? 1 : 0, kq_count(self->kq));
+	ASSERT_TRUE(resume_call(&self->s));
+	ASSERT_EQ(2, self->s.ret);
+	EXPECT_EQ(variant->left ? 1 : 0, fdinfo_knotes(self->kq));
+	EXPECT_EQ(variant->again ? 1 : 0, kq_count(self->kq));
+}
+
+/* It is deleted and registered again: that is another one, and has its own event. */
+TEST_F(stopped, deleted_and_added)
+{
+	struct kevent ev[2];
 
 	if (self->missing)
 		SKIP(return, "%s", self->missing);
 	ASSERT_TRUE(stop_scan(&self->s, self->kq));
-	ASSERT_TRUE(meanwhile_hangs(&m, SYS_ioctl));
-	ASSERT_TRUE(resume_scan(&self->s));
-	ASSERT_EQ(variant->left > 0, meanwhile_ends(&m));
-	EXPECT_EQ(variant->left ? 0 : ENOENT, m.ret);
+	ASSERT_EQ(0, close(self->a[0]));
+	ASSERT_EQ(0, kq_set(self->kq, self->b[0], EVFILT_READ, EV_DELETE));
+	ASSERT_EQ(0, kq_change(self->kq, self->b[0], EVFILT_READ, EV_ADD, 0, 0, UD(3)));
+	ASSERT_EQ(1, kq_collect(self->kq, ev, 2));
+	EXPECT_EQ(UD(3), ev[0].udata);
+	ASSERT_TRUE(resume_call(&self->s));
 	EXPECT_BOTH(&self->s);
-	EXPECT_EQ(variant->left ? 1 : 0, fdinfo_knotes(self->kq));
+	EXPECT_EQ(1, fdinfo_knotes(self->kq));
+	ASSERT_EQ(1, kq_collect(self->kq, ev, 2));
+	EXPECT_EQ(UD(3), ev[0].udata);
+}
+
+/* It is disabled, which does not take the event back; enabled, it is there again. */
+TEST_F(stopped, disabled)
+{
+	struct kevent ev[2];
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_EQ(0, kq_change(self->kq, self->b[0], EVFILT_READ, EV_DISABLE, 0, 0, UD(4)));
+	ASSERT_TRUE(resume_call(&self->s));
+	EXPECT_BOTH(&self->s);
 	EXPECT_EQ(variant->again ? 1 : 0, kq_count(self->kq));
+	if (!variant->left)
+		return;
+	ASSERT_EQ(0, close(self->a[0]));
+	ASSERT_TRUE(tell(self->b[1]));
+	EXPECT_EQ(0, kq_count(self->kq));
+	ASSERT_EQ(0, kq_change(self->kq, self->b[0], EVFILT_READ, EV_ENABLE | EV_KEEPUDATA,
+			       0, 0, NULL));
+	ASSERT_EQ(1, kq_collect(self->kq, ev, 2));
+	EXPECT_EQ(UD(4), ev[0].udata);
+	EXPECT_EQ(2, ev[0].data);
+}
+
+/* Nothing else in the queue waits: changes, events, times. */
+TEST_F(stopped, others_go_on)
+{
+	struct kevent ev[2];
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_EQ(0, close(self->a[0]));
+	EXPECT_EQ(0, kq_wait(self->kq, ev, 2, 10));
+	ASSERT_EQ(0, kq_change(self->kq, 5, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, UD(5)));
+	ASSERT_EQ(0, kq_trigger(self->kq, 5));
+	ASSERT_EQ(1, kq_collect(self->kq, ev, 2));
+	EXPECT_EQ(5, ev[0].ident);
+	ASSERT_EQ(0, kq_change(self->kq, 6, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_USECONDS,
+			       1, UD(6)));
+	ASSERT_EQ(1, kq_wait(self->kq, ev, 2, LIMIT_MS));
+	EXPECT_EQ(6, ev[0].ident);
+	ASSERT_EQ(0, kq_set(self->kq, 5, EVFILT_USER, EV_DELETE));
+	ASSERT_TRUE(resume_call(&self->s));
+	EXPECT_BOTH(&self->s);
+}
+
+static int act_poll(struct meanwhile *m)
+{
+	struct pollfd pfd = { .fd = m->kq, .events = POLLIN };
+
+	return poll(&pfd, 1, -1) != 1 || pfd.revents != POLLIN;
 }
 
 /* Somebody polls, and finds nothing: what the scan leaves wakes, or what comes next. */
@@ -344,8 +298,9 @@ TEST_F(stopped, polled)
 	if (self->missing)
 		SKIP(return, "%s", self->missing);
 	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_EQ(0, close(self->a[0]));
 	ASSERT_TRUE(meanwhile_hangs(&m, SYS_poll));
-	ASSERT_TRUE(resume_scan(&self->s));
+	ASSERT_TRUE(resume_call(&self->s));
 	EXPECT_BOTH(&self->s);
 	if (!variant->again) {
 		ASSERT_EQ(0, kq_set(self->kq, 1, EVFILT_USER, EV_ADD));
@@ -357,57 +312,66 @@ TEST_F(stopped, polled)
 /* The queue is closed: the call that was stopped still has its events. */
 TEST_F(stopped, queue_closed)
 {
-	struct meanwhile m = { .act = act_close_queue, .kq = self->kq };
-
 	if (self->missing)
 		SKIP(return, "%s", self->missing);
 	ASSERT_TRUE(stop_scan(&self->s, self->kq));
-	ASSERT_TRUE(meanwhile_hangs(&m, SYS_close));
-	ASSERT_TRUE(tell(self->a[1]));
-	ASSERT_TRUE(resume_scan(&self->s));
-	ASSERT_TRUE(meanwhile_ends(&m));
+	ASSERT_EQ(0, close(self->kq));
+	ASSERT_TRUE(tell(self->b[1]));
+	ASSERT_TRUE(resume_call(&self->s));
 	EXPECT_BOTH(&self->s);
 	EXPECT_TRUE(all_freed());
 }
 
-/* Both are closed: the queue's last reference is that of the descriptor's closing. */
+/* Both are closed, the queue last or first. */
 TEST_F(stopped, both_closed)
 {
-	struct meanwhile fd = { .act = act_close, .fd = self->b[0] };
-	struct meanwhile kq = { .act = act_close_queue, .kq = self->kq };
+	bool queue_first = variant->again;
 
 	if (self->missing)
 		SKIP(return, "%s", self->missing);
 	ASSERT_TRUE(stop_scan(&self->s, self->kq));
-	ASSERT_TRUE(meanwhile_hangs(&fd, SYS_close));
-	ASSERT_TRUE(meanwhile_hangs(&kq, SYS_close));
-	ASSERT_TRUE(resume_scan(&self->s));
-	ASSERT_TRUE(meanwhile_ends(&kq));
-	ASSERT_TRUE(meanwhile_ends(&fd));
+	ASSERT_EQ(0, close(queue_first ? self->kq : self->b[0]));
+	ASSERT_EQ(0, close(queue_first ? self->b[0] : self->kq));
+	ASSERT_TRUE(resume_call(&self->s));
 	EXPECT_BOTH(&self->s);
 	EXPECT_FALSE(tell(self->b[1]));
 	EXPECT_TRUE(all_freed());
 }
 
-static int act_collect(struct meanwhile *m)
-{
-	return kq_count(m->kq) != m->other;
-}
-
-/* Who collects without waiting waits for the scan: what it leaves is there all the time. */
+/* Others collect what the scan does not have, as often as their flags say. */
 TEST_F(stopped, collected_by_another)
 {
-	struct meanwhile m = {
-		.act = act_collect, .kq = self->kq, .other = variant->again,
-	};
+	struct kevent ev[2];
 
 	if (self->missing)
 		SKIP(return, "%s", self->missing);
 	ASSERT_TRUE(stop_scan(&self->s, self->kq));
-	ASSERT_TRUE(meanwhile_hangs(&m, SYS_ioctl));
-	ASSERT_TRUE(resume_scan(&self->s));
-	ASSERT_TRUE(meanwhile_ends(&m));
+	ASSERT_EQ(variant->again ? 1 : 0, kq_collect(self->kq, ev, 2));
+	if (variant->again)
+		EXPECT_EQ(UD(1), ev[0].udata);
+	ASSERT_TRUE(resume_call(&self->s));
 	EXPECT_BOTH(&self->s);
+	EXPECT_EQ(variant->again, kq_count(self->kq));
+}
+
+/* A thread that sleeps is told of what the scan leaves. */
+TEST_F(stopped, waiter_is_told)
+{
+	struct waiter w;
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_EQ(0, close(self->a[0]));
+	ASSERT_TRUE(waiter_start(&w, self->kq, 1, -1));
+	ASSERT_TRUE(resume_call(&self->s));
+	EXPECT_BOTH(&self->s);
+	if (!variant->again) {
+		ASSERT_EQ(0, kq_set(self->kq, 1, EVFILT_USER, EV_ADD));
+		ASSERT_EQ(0, kq_trigger(self->kq, 1));
+	}
+	ASSERT_TRUE(waiter_join(&w));
+	EXPECT_EQ(variant->again ? (uintptr_t)self->b[0] : 1, w.ev[0].ident);
 }
 
 /*
@@ -424,17 +388,18 @@ TEST_F(stopped, looked_at_from_outside)
 		SKIP(return, "%s", self->missing);
 	ASSERT_EQ(0, kq_set(outer, 1, EVFILT_USER, EV_ADD));
 	ASSERT_TRUE(stop_scan(&self->s, self->kq));
-	ASSERT_LE(0, poll(&pfd, 1, 0));
+	ASSERT_EQ(0, close(self->a[0]));
+	ASSERT_EQ(0, poll(&pfd, 1, 0));
 	ASSERT_EQ(0, kq_set(outer, self->kq, EVFILT_READ, EV_ADD));
 	ASSERT_TRUE(waiter_start(&w, outer, 1, -1));
-	ASSERT_TRUE(resume_scan(&self->s));
+	ASSERT_TRUE(resume_call(&self->s));
 	EXPECT_BOTH(&self->s);
 	if (!variant->again)
 		ASSERT_EQ(0, kq_trigger(outer, 1));
 	ASSERT_TRUE(waiter_join(&w));
 	EXPECT_EQ(variant->again ? (uintptr_t)self->kq : 1, w.ev[0].ident);
 	if (variant->again)
-		EXPECT_EQ(variant->again, w.ev[0].data);
+		EXPECT_EQ(1, w.ev[0].data);
 	EXPECT_EQ(variant->again > 0, poll(&pfd, 1, 0));
 	close(outer);
 }
@@ -462,7 +427,7 @@ TEST_F(stopped, killed)
 	close(p[0]);
 	close(self->kq);
 	ASSERT_TRUE(hear(go[0]));
-	EXPECT_EQ(2, kq_counter("knotes"));
+	EXPECT_EQ(variant->left ? 2 : 1, kq_counter("knotes"));
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 	EXPECT_TRUE(all_freed());
@@ -470,10 +435,65 @@ TEST_F(stopped, killed)
 	EXPECT_EQ(EPIPE, errno);
 }
 
+/* Two user events, both edges; the second is on its way when it is triggered again. */
+TEST(user_triggered_again)
+{
+	struct stopped s = {};
+	const char *missing = stopped_open(&s);
+	int i, kq = kq_open();
+	struct kevent ev[2];
+
+	if (missing)
+		SKIP(return, "%s", missing);
+	for (i = 1; i <= 2; i++) {
+		ASSERT_EQ(0, kq_set(kq, i, EVFILT_USER, EV_ADD | EV_CLEAR));
+		ASSERT_EQ(0, kq_change(kq, i, EVFILT_USER, 0, NOTE_TRIGGER, 10, NULL));
+	}
+	ASSERT_TRUE(stop_scan(&s, kq));
+	ASSERT_EQ(0, kq_change(kq, 2, EVFILT_USER, 0, NOTE_TRIGGER, 20, NULL));
+	EXPECT_EQ(0, kq_count(kq));
+	ASSERT_TRUE(resume_call(&s));
+	ASSERT_EQ(2, s.ret);
+	EXPECT_EQ(10, s.ev[1].data);
+	ASSERT_EQ(1, kq_collect(kq, ev, 2));
+	EXPECT_EQ(2, ev[0].ident);
+	EXPECT_EQ(20, ev[0].data);
+	EXPECT_EQ(0, kq_count(kq));
+	close(kq);
+	EXPECT_TRUE(all_freed());
+}
+
+/* A timer is set anew while its event is on its way: it counts from 0, once. */
+TEST(timer_set_anew)
+{
+	struct stopped s = {};
+	const char *missing = stopped_open(&s);
+	int kq = kq_open();
+	struct kevent ev[2];
+
+	if (missing)
+		SKIP(return, "%s", missing);
+	ASSERT_EQ(0, kq_set(kq, 1, EVFILT_USER, EV_ADD | EV_CLEAR));
+	ASSERT_EQ(0, kq_trigger(kq, 1));
+	ASSERT_EQ(0, kq_change(kq, 2, EVFILT_TIMER, EV_ADD, NOTE_NSECONDS, 1, NULL));
+	ASSERT_TRUE(wait_poll(kq, POLLIN));
+	ASSERT_TRUE(WAIT_FOR(fdinfo_queued(kq) == 2));
+	ASSERT_TRUE(stop_scan(&s, kq));
+	ASSERT_EQ(0, kq_change(kq, 2, EVFILT_TIMER, EV_ADD, NOTE_SECONDS, 3600, NULL));
+	ASSERT_TRUE(resume_call(&s));
+	ASSERT_EQ(2, s.ret);
+	EXPECT_LE(1, s.ev[1].data);
+	EXPECT_EQ(0, kq_count(kq));
+	ASSERT_EQ(0, kq_change(kq, 2, EVFILT_TIMER, EV_ADD, NOTE_NSECONDS, 1, NULL));
+	ASSERT_EQ(1, kq_wait(kq, ev, 2, LIMIT_MS));
+	EXPECT_LE(1, ev[0].data);
+	close(kq);
+	EXPECT_TRUE(all_freed());
+}
+
 /*
- * A number is closed, and opened again for what is there in @reopen, while the
- * change that registers it is under way: it has the queue, so the closed file's
- * registration is still in it.
+ * A number is closed, and opened again for what is there in @reopen, between two
+ * changes of one call, the second of which registers it.
  */
 FIXTURE(reopened)
 {
@@ -531,7 +551,6 @@ static void *change_two(void *arg)
 /* The change makes a registration of its own, which stays. */
 TEST_F(reopened, amid_changes)
 {
-	struct meanwhile m = { .act = act_close, .fd = self->fd };
 	struct stopped *s = &self->s;
 	struct kevent ev[2];
 
@@ -540,10 +559,11 @@ TEST_F(reopened, amid_changes)
 	s->kq = self->kq;
 	s->number = self->fd;
 	ASSERT_TRUE(stop_call(s, change_two));
-	ASSERT_TRUE(meanwhile_hangs(&m, SYS_close));
+	ASSERT_EQ(0, close(self->fd));
+	EXPECT_EQ(1, fdinfo_knotes(self->kq));
+	EXPECT_EQ(0, kq_count(self->kq));
 	ASSERT_EQ(self->fd, dup2(self->reopen, self->fd));
-	ASSERT_TRUE(resume_scan(s));
-	ASSERT_TRUE(meanwhile_ends(&m));
+	ASSERT_TRUE(resume_call(s));
 	EXPECT_EQ(1, s->ret);
 	EXPECT_EQ(2, fdinfo_knotes(self->kq));
 	ASSERT_EQ(1, kq_collect(self->kq, ev, 2));
