@@ -58,7 +58,7 @@ examples: lib
 
 selftests: lib
 	+dir='$(KSELFTEST)'; \
-	[ -n "$$dir" ] || { selftests/qemu/deps xz && \
+	[ -n "$$dir" ] || { selftests/qemu/deps uring xz && \
 		dir=$$(selftests/qemu/fetch kselftest); } || exit 1; \
 	$(MAKE) -C selftests BUILD=$(BUILD) KSELFTEST="$$dir" all
 

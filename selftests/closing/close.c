@@ -4,7 +4,7 @@
  * has the file open, and the file is really closed.
  */
 #include "peers.h"
-#include "ring.h"
+#include "uring.h"
 
 #include <linux/close_range.h>
 #include <sys/eventfd.h>
@@ -341,11 +341,11 @@ TEST_F(close, while_another_waits)
 /* A close by io_uring is a close. */
 TEST_F(close, io_uring)
 {
-	struct ring ring;
+	struct io_uring ring;
 
-	if (!ring_open(&ring))
-		SKIP(return, "no io_uring here: %s", strerror(errno));
-	ASSERT_EQ(0, ring_close(&ring, self->fd[0], 0));
+	if (io_uring_queue_init(1, &ring, 0))
+		SKIP(return, "no io_uring here");
+	ASSERT_EQ(0, uring_close(&ring, self->fd[0], 0));
 	EXPECT_EQ(0, fdinfo_knotes(self->kq));
 	EXPECT_EQ(EBADF, kq_set(self->kq, self->fd[0], EVFILT_READ, EV_DELETE));
 	signal(SIGPIPE, SIG_IGN);

@@ -3,13 +3,13 @@
  * A queue as something to wait for: in another queue, in epoll, poll(2),
  * select(2) and io_uring. What goes round in a circle is in nested_cycle.c.
  */
-#include <linux/io_uring.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
 
 #include "expect.h"
+#include "uring.h"
 
 #define DEPTH	5	/* how many queues may be in one another */
 
@@ -297,79 +297,34 @@ TEST(poll_wakes)
 	}
 }
 
-struct ring {
-	int fd;
-	unsigned int *sq_tail;
-	unsigned int *sq_array;
-	unsigned int *cq_head;
-	unsigned int *cq_tail;
-	struct io_uring_sqe *sqe;
-	struct io_uring_cqe *cqe;
-};
-
-static bool ring_open(struct ring *r)
+/* Ask the ring to poll @fd once; returns how many requests that were. */
+static int ask_to_poll(struct io_uring *ring, int fd)
 {
-	struct io_uring_params p = { 0 };
-	char *rings;
-
-	r->fd = syscall(SYS_io_uring_setup, 2, &p);
-	if (r->fd < 0 || !(p.features & IORING_FEAT_SINGLE_MMAP))
-		return false;
-	rings = mmap(NULL, p.cq_off.cqes + p.cq_entries * sizeof(*r->cqe),
-		     PROT_READ | PROT_WRITE, MAP_SHARED, r->fd,
-		     IORING_OFF_SQ_RING);
-	r->sqe = mmap(NULL, p.sq_entries * sizeof(*r->sqe),
-		      PROT_READ | PROT_WRITE, MAP_SHARED, r->fd,
-		      IORING_OFF_SQES);
-	r->sq_tail = (unsigned int *)(rings + p.sq_off.tail);
-	r->sq_array = (unsigned int *)(rings + p.sq_off.array);
-	r->cq_head = (unsigned int *)(rings + p.cq_off.head);
-	r->cq_tail = (unsigned int *)(rings + p.cq_off.tail);
-	r->cqe = (struct io_uring_cqe *)(rings + p.cq_off.cqes);
-	return rings != MAP_FAILED && r->sqe != MAP_FAILED;
-}
-
-/* Ask the ring to poll @fd once. */
-static int ring_poll(struct ring *r, int fd)
-{
-	r->sqe[0] = (struct io_uring_sqe){
-		.opcode = IORING_OP_POLL_ADD,
-		.fd = fd,
-		.poll32_events = POLLIN,
-	};
-	r->sq_array[*r->sq_tail & 1] = 0;
-	__atomic_add_fetch(r->sq_tail, 1, __ATOMIC_RELEASE);
-	return syscall(SYS_io_uring_enter, r->fd, 1, 0, 0, NULL, 0);
-}
-
-/* How many completions there are. */
-static unsigned int ring_done(struct ring *r)
-{
-	return __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE) - *r->cq_head;
+	io_uring_prep_poll_add(io_uring_get_sqe(ring), fd, POLLIN);
+	return io_uring_submit(ring);
 }
 
 /* io_uring polls a queue: it completes when an event comes, and when the queue is closed. */
 TEST(in_io_uring)
 {
 	int kq = user_queue(1);
-	struct ring r;
+	struct io_uring ring;
+	int res;
 
-	if (!ring_open(&r))
+	if (io_uring_queue_init(2, &ring, 0))
 		SKIP(return, "no io_uring here");
-	ASSERT_EQ(1, ring_poll(&r, kq));
-	ASSERT_EQ(0, ring_done(&r));
+	ASSERT_EQ(1, ask_to_poll(&ring, kq));
+	ASSERT_EQ(0, io_uring_cq_ready(&ring));
 	ASSERT_EQ(0, kq_trigger(kq, 1));
-	ASSERT_EQ(0, syscall(SYS_io_uring_enter, r.fd, 0, 1,
-			     IORING_ENTER_GETEVENTS, NULL, 0));
-	ASSERT_EQ(1, ring_done(&r));
-	ASSERT_EQ(POLLIN, r.cqe[0].res);
+	ASSERT_EQ(POLLIN, uring_result(&ring));
 	ASSERT_EQ(1, kq_count(kq));
-	ASSERT_EQ(1, ring_poll(&r, kq));
+	ASSERT_EQ(1, ask_to_poll(&ring, kq));
+	ASSERT_EQ(0, io_uring_cq_ready(&ring));
 	close(kq);
-	ASSERT_EQ(0, syscall(SYS_io_uring_enter, r.fd, 0, 2,
-			     IORING_ENTER_GETEVENTS, NULL, 0));
-	ASSERT_EQ(2, ring_done(&r));
-	ASSERT_EQ(POLLERR, r.cqe[1].res & POLLERR);
+	res = uring_result(&ring);
+	ASSERT_LE(0, res);
+	ASSERT_EQ(POLLERR, res & POLLERR);
+	ASSERT_EQ(0, io_uring_cq_ready(&ring));
 }
 
 TEST_HARNESS_MAIN

@@ -15,8 +15,8 @@
 #include <sys/eventfd.h>
 
 #include "peers.h"
-#include "ring.h"
 #include "stopped.h"
+#include "uring.h"
 
 /* Two pipes with a byte in each are watched. */
 FIXTURE(stopped)
@@ -157,14 +157,14 @@ TEST_F(stopped, other_descriptor_closed)
  */
 TEST_F(stopped, descriptor_closed_by_io_uring)
 {
-	struct ring ring;
+	struct io_uring ring;
 
 	if (self->missing)
 		SKIP(return, "%s", self->missing);
-	if (!ring_open(&ring))
-		SKIP(return, "no io_uring here: %s", strerror(errno));
+	if (io_uring_queue_init(1, &ring, 0))
+		SKIP(return, "no io_uring here");
 	ASSERT_TRUE(stop_scan(&self->s, self->kq));
-	ASSERT_EQ(0, ring_close(&ring, self->b[0], IOSQE_ASYNC));
+	ASSERT_EQ(0, uring_close(&ring, self->b[0], IOSQE_ASYNC));
 	EXPECT_TRUE(WAIT_FOR(fdinfo_knotes(self->kq) == (variant->left ? 1 : 0)));
 	EXPECT_TRUE(tell(self->b[1]));
 	ASSERT_TRUE(resume_call(&self->s));
