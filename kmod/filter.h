@@ -29,9 +29,9 @@ struct knote;
  *	can be running or start any more: the knote is about to be freed.
  * @touch: a change met an existing knote; @kev is the change. May sleep. A
  *	filter without it has the knote's sfflags and sdata replaced.
- * @event: is there something to report? Fill in data, fflags and EV_EOF of
- *	@kev, which comes with the knote's ident, flags, udata and ext and with
- *	data and fflags 0. Must not change what it reports: the event may yet
+ * @event: is there something to report? Fill in data, fflags, EV_EOF, ext[0] and
+ *	ext[1] of @kev, which comes with the knote's flags and ext and with data and
+ *	fflags 0; its other members are not there yet. Must not change what it reports: the event may yet
  *	not be delivered. May sleep.
  * @measure: how much there is, for sources that tell it only to user memory:
  *	@scratch has room for a record that is about to be overwritten. May sleep,

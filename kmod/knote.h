@@ -107,7 +107,7 @@ struct file;
 #define KNOTE_FIRED	BIT(2)
 /* It was activated since somebody last began to look. */
 #define KNOTE_NEWS	BIT(3)
-/* The filter's: a change has made void what an event function reported. */
+/* The filter's: what was reported is void. Cleared when a scan begins to look. */
 #define KNOTE_ANEW	BIT(4)
 /* A change waits for it: scans are to leave it alone. Under kq->mtx. */
 #define KNOTE_WANTED	BIT(5)
@@ -237,19 +237,24 @@ int knote_cache_init(void);
 void knote_cache_exit(void);
 long knote_count(void);
 
-/* A record of the knote, in which nothing is reported yet. */
+/* An event of the knote in which nothing is reported yet, for its filter. */
 static inline void knote_fill(const struct knote *kn,
 			      struct kevent_record *kev)
 {
-	kev->ident = kn->ident;
-	kev->filter = kn->filter;
 	kev->flags = kn->flags;
 	kev->fflags = 0;
 	kev->data = 0;
-	kev->udata = kn->udata;
-	/* A loop, or memcpy(), becomes a string instruction: slower. */
 	kev->ext[0] = kn->ext[0];
 	kev->ext[1] = kn->ext[1];
+}
+
+/* What no filter has a say in. */
+static inline void knote_fill_rest(const struct knote *kn,
+				   struct kevent_record *kev)
+{
+	kev->ident = kn->ident;
+	kev->filter = kn->filter;
+	kev->udata = kn->udata;
 	kev->ext[2] = kn->ext[2];
 	kev->ext[3] = kn->ext[3];
 }
@@ -303,8 +308,10 @@ static inline bool knote_is_slow(const struct knote *kn)
  */
 static inline void knote_begin_look(struct knote *kn)
 {
-	if (atomic_read(&kn->state) & KNOTE_NEWS)
-		atomic_fetch_andnot(KNOTE_NEWS, &kn->state);
+	if (atomic_read(&kn->state) & (KNOTE_NEWS | KNOTE_ANEW)) {
+		atomic_andnot(KNOTE_NEWS | KNOTE_ANEW, &kn->state);
+		smp_mb__after_atomic();
+	}
 }
 
 #endif /* _KEVENT_KNOTE_H */

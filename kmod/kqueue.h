@@ -46,6 +46,7 @@ struct seq_file;
  * @nready: how many are on both; read without @mtx to see whether there are any
  * @nleft: how many have ever left them: to tell those that were there when a
  *	scan began from those that came since
+ * @nremoved: how many of those were not met by a scan, but taken out
  * @nlooks: scans that hold knotes which are not SLOW, and so not for long
  * @lookers: threads whose last look waits for those scans
  * @released: where threads wait for a held knote, for @nlooks or for @lookers
@@ -83,6 +84,7 @@ struct kqueue {
 	struct llist_node *fresh_last;
 	unsigned int nready;
 	unsigned int nleft;
+	unsigned int nremoved;
 	unsigned int nlooks;
 	unsigned int lookers;
 	wait_queue_head_t released;

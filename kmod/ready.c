@@ -167,7 +167,6 @@ void ready_fetch(struct kqueue *kq)
 {
 	struct llist_node *pos, *next, *last, *first = NULL;
 	unsigned int n = kq->nready;
-	unsigned int steps = 0;
 
 	lockdep_assert_held(&kq->mtx);
 
@@ -184,8 +183,7 @@ void ready_fetch(struct kqueue *kq)
 		next = pos->next;
 		pos->next = first;
 		first = pos;
-		n++;
-		if (!(++steps % STEPS_AT_ONCE))
+		if (!(++n % STEPS_AT_ONCE))
 			cond_resched();
 	}
 	WRITE_ONCE(kq->nready, n);
@@ -223,6 +221,38 @@ void ready_add(struct kqueue *kq, struct knote *kn)
 	WRITE_ONCE(kq->nready, kq->nready + 1);
 }
 
+/* Is it one of the last @n? */
+static bool is_among_last(struct kqueue *kq, struct knote *kn, unsigned int n)
+{
+	struct list_head *pos;
+
+	list_for_each_prev(pos, &kq->ready) {
+		if (!n--)
+			return false;
+		if (pos == &kn->ready)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Take a knote off kq->ready that may be anywhere on it. If it was in the inbox
+ * until now, as when it fires while it is detached, no scan has counted on it;
+ * otherwise, one may have.
+ */
+static void remove_listed(struct kqueue *kq, struct knote *kn)
+{
+	unsigned int known = kq->nready;
+
+	ready_flatten(kq);
+	if (kq->nready == known || !is_among_last(kq, kn, kq->nready - known)) {
+		kq->nleft++;
+		kq->nremoved++;
+	}
+	list_del(&kn->ready);
+	WRITE_ONCE(kq->nready, kq->nready - 1);
+}
+
 /*
  * Take a knote off whatever list it is on, or out of the park. After detach, or
  * its source could put it back, and while nobody holds it.
@@ -233,14 +263,10 @@ void ready_remove(struct kqueue *kq, struct knote *kn)
 
 	if (!knote_is_queued(kn))
 		return;
-	if (kn->status & KNOTE_PARKED) {
+	if (kn->status & KNOTE_PARKED)
 		kn->status &= ~KNOTE_PARKED;
-	} else {
-		ready_flatten(kq);
-		list_del(&kn->ready);
-		WRITE_ONCE(kq->nready, kq->nready - 1);
-		kq->nleft++;
-	}
+	else
+		remove_listed(kq, kn);
 	atomic_andnot(KNOTE_QUEUED, &kn->state);
 }
 

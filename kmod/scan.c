@@ -21,9 +21,8 @@
 #include "kqueue.h"
 #include "trace.h"
 
-/* How many knotes a scan holds at a time, and how many it passes over. */
+/* How many knotes a scan holds at a time. */
 #define TAKEN_MAX	16
-#define PARKED_MAX	1024
 
 /**
  * struct scan - one pass over the queue
@@ -32,10 +31,11 @@
  * @room: how many more may be stored
  * @end: what kq->nleft will be when all have been met that were queued when the
  *	pass began. What is put back goes behind them, so none is met twice
+ * @nremoved: kq->nremoved when it began
  * @ntaken: how many knotes are held
  * @nlisted: how many of them, from the first, are on @listed
  * @nlooked: how many have been looked at
- * @delivered: those whose events were stored, a bit each
+ * @idle: those among them that had nothing to report, a bit each
  * @listed: taken from kq->ready; in the end what goes back there
  * @knotes: what is held
  */
@@ -44,10 +44,11 @@ struct scan {
 	struct kevent_record __user *events;
 	int room;
 	unsigned int end;
+	unsigned int nremoved;
 	unsigned int ntaken;
 	unsigned int nlisted;
 	unsigned int nlooked;
-	unsigned int delivered;
+	unsigned int idle;
 	struct list_head listed;
 	struct knote *knotes[TAKEN_MAX];
 };
@@ -64,6 +65,7 @@ static void scan_begin(struct scan *scan, struct kqueue *kq,
 	scan->events = events;
 	scan->room = room;
 	scan->end = kq->nleft + kq->nready;
+	scan->nremoved = kq->nremoved;
 }
 
 /* How many that were queued when the pass began have not been met yet. */
@@ -72,11 +74,73 @@ static int scan_left(const struct scan *scan)
 	return scan->end - scan->kq->nleft;
 }
 
-/* Nobody waits under the lock for a slow one, so it is taken alone. */
-static bool scan_has_enough(const struct scan *scan, const struct knote *next)
+/* Not to be looked at now: off the list, which is @listed's if that is so. */
+static void scan_park(struct knote *kn, bool listed)
 {
-	return scan->ntaken &&
-	       (knote_is_slow(next) || knote_is_slow(scan->knotes[0]));
+	if (listed)
+		list_del(&kn->ready);
+	kn->status |= KNOTE_PARKED;
+}
+
+static void scan_hold(struct scan *scan, struct knote *kn)
+{
+	kn->status |= KNOTE_HELD;
+	scan->knotes[scan->ntaken++] = kn;
+}
+
+/*
+ * May the next one be taken, too? A slow one is taken alone, since others would
+ * have to wait for it.
+ */
+static bool scan_has_room(const struct scan *scan, const struct knote *next)
+{
+	return !scan->ntaken ||
+	       !((next->status | scan->knotes[0]->status) & KNOTE_SLOW);
+}
+
+/* Take up to @max of kq->ready. Returns how many were met, taken or parked. */
+static unsigned int take_listed(struct scan *scan, unsigned int max)
+{
+	struct kqueue *kq = scan->kq;
+	struct knote *kn, *next;
+	unsigned int met = 0;
+
+	list_for_each_entry_safe(kn, next, &kq->ready, ready) {
+		if (met == max || !scan_has_room(scan, kn))
+			break;
+		met++;
+		if (likely(knote_may_run(kn)))
+			scan_hold(scan, kn);
+		else
+			scan_park(kn, true);
+	}
+	scan->nlisted = scan->ntaken;
+	if (scan->nlisted)
+		list_cut_before(&scan->listed, &kq->ready, &kn->ready);
+	else
+		INIT_LIST_HEAD(&scan->listed);
+	return met;
+}
+
+/* The same of kq->fresh. */
+static unsigned int take_fresh(struct scan *scan, unsigned int max)
+{
+	struct llist_node *pos = scan->kq->fresh;
+	unsigned int met = 0;
+	struct knote *kn;
+
+	for (; pos && met < max; met++) {
+		kn = llist_entry(pos, struct knote, inbox);
+		if (!scan_has_room(scan, kn))
+			break;
+		pos = pos->next;
+		if (likely(knote_may_run(kn)))
+			scan_hold(scan, kn);
+		else
+			scan_park(kn, false);
+	}
+	scan->kq->fresh = pos;
+	return met;
 }
 
 /*
@@ -85,44 +149,16 @@ static bool scan_has_enough(const struct scan *scan, const struct knote *next)
  */
 static void scan_take(struct scan *scan)
 {
-	unsigned int max = min(scan->room, TAKEN_MAX);
+	unsigned int max = min3(scan->room, TAKEN_MAX, scan_left(scan));
 	struct kqueue *kq = scan->kq;
-	struct list_head *last = &kq->ready;
-	int left = scan_left(scan);
-	struct knote *kn;
-	int met = 0;
-	bool listed;
+	unsigned int met;
 
 	scan->ntaken = 0;
-	scan->nlisted = 0;
 	scan->nlooked = 0;
-	scan->delivered = 0;
-	while (scan->ntaken < max && met < left && met < PARKED_MAX) {
-		listed = last->next != &kq->ready;
-		kn = listed ? list_entry(last->next, struct knote, ready) :
-			      llist_entry(kq->fresh, struct knote, inbox);
-		if (scan_has_enough(scan, kn))
-			break;
-		met++;
-		if (!listed)
-			kq->fresh = kq->fresh->next;
-		if (!knote_may_run(kn)) {
-			if (listed)
-				list_del(&kn->ready);
-			kn->status |= KNOTE_PARKED;
-			continue;
-		}
-		if (listed) {
-			last = &kn->ready;
-			scan->nlisted++;
-		}
-		kn->status |= KNOTE_HELD;
-		scan->knotes[scan->ntaken++] = kn;
-	}
-	if (scan->nlisted)
-		list_cut_position(&scan->listed, &kq->ready, last);
-	else
-		INIT_LIST_HEAD(&scan->listed);
+	scan->idle = 0;
+	met = take_listed(scan, max);
+	if (list_empty(&kq->ready))
+		met += take_fresh(scan, max - met);
 	WRITE_ONCE(kq->nready, kq->nready - met);
 	kq->nleft += met;
 }
@@ -130,7 +166,8 @@ static void scan_take(struct scan *scan)
 /* --- Looking and storing, without it -------------------------------------- */
 
 /* Most knotes are of one filter: spare them the indirect call. */
-static bool knote_event(struct knote *kn, struct kevent_record *kev)
+static __always_inline bool knote_event(struct knote *kn,
+					struct kevent_record *kev)
 {
 	knote_begin_look(kn);
 	knote_fill(kn, kev);
@@ -151,18 +188,11 @@ static void knote_measure(struct knote *kn, struct kevent_record *kev,
 		kev->data = data;
 }
 
-/* If we are being killed, its source may have given up on us for that reason. */
-static void knote_not_found(struct knote *kn)
-{
-	if (knote_is_slow(kn) && fatal_signal_pending(current))
-		atomic_or(KNOTE_NEWS, &kn->state);
-}
-
 /*
  * Store a record, or a part of it if that faults. Without the checks that
  * copy_to_user() has for sizes not known in advance.
  */
-static __always_inline bool store_record(const struct kevent_record *kev,
+static bool store_record(const struct kevent_record *kev,
 					 struct kevent_record __user *to)
 {
 	if (!user_write_access_begin(to, sizeof(*to)))
@@ -185,56 +215,100 @@ fault:
 	return false;
 }
 
-/* The same, if that can be done without waiting for a page. */
-static __always_inline bool store_record_now(const struct kevent_record *kev,
-					     struct kevent_record __user *to)
+/* The same of what a filter has reported, with what the knote has to add. */
+static __always_inline bool store_event(const struct knote *kn,
+					const struct kevent_record *kev,
+					struct kevent_record __user *to)
 {
-	bool stored;
+	if (!user_write_access_begin(to, sizeof(*to)))
+		return false;
+	unsafe_put_user(kn->ident, &to->ident, fault);
+	unsafe_put_user(kn->filter, &to->filter, fault);
+	unsafe_put_user(kev->flags, &to->flags, fault);
+	unsafe_put_user(kev->fflags, &to->fflags, fault);
+	unsafe_put_user(kev->data, &to->data, fault);
+	unsafe_put_user(kn->udata, &to->udata, fault);
+	unsafe_put_user(kev->ext[0], &to->ext[0], fault);
+	unsafe_put_user(kev->ext[1], &to->ext[1], fault);
+	unsafe_put_user(kn->ext[2], &to->ext[2], fault);
+	unsafe_put_user(kn->ext[3], &to->ext[3], fault);
+	user_write_access_end();
+	return true;
 
-	pagefault_disable();
-	stored = store_record(kev, to);
-	pagefault_enable();
-	return stored;
+fault:
+	user_write_access_end();
+	return false;
 }
 
-/* A record has reached the user: its filter forgets what it reported. */
-static void knote_forget(struct knote *kn, const struct kevent_record *kev)
+/*
+ * An event has reached the user: its filter forgets what it reported, unless the
+ * knote is forgotten as a whole.
+ */
+static __always_inline void knote_forget(struct knote *kn,
+					 struct kevent_record *kev)
 {
-	trace_kevent_deliver(kn->kq->id, kev);
-	if ((kn->flags & EV_CLEAR) && kn->ops->delivered)
+	if (trace_kevent_deliver_enabled()) {
+		knote_fill_rest(kn, kev);
+		trace_kevent_deliver(kn->kq->id, kev);
+	}
+	if ((kn->flags & (EV_CLEAR | EV_ONESHOT)) == EV_CLEAR &&
+	    kn->ops->delivered)
 		kn->ops->delivered(kn, kev);
 }
 
 /*
- * Look at what was taken, and store what is found. Returns a knote whose event
- * is in @kev and can be stored only after a fault, or else NULL.
+ * Look at what was taken, none of which is slow, and store what is found; user
+ * memory must not fault. Returns a knote whose event is in @kev and can be stored
+ * only after a fault, or else NULL.
  */
 static struct knote *scan_look(struct scan *scan, struct kevent_record *kev)
 {
+	struct kevent_record __user *to = scan->events;
+	unsigned int i, n = scan->ntaken;
+	struct knote *stuck = NULL;
 	struct knote *kn;
 
-	while (scan->nlooked < scan->ntaken) {
-		kn = scan->knotes[scan->nlooked++];
+	for (i = 0; i < n && !stuck; i++) {
+		kn = scan->knotes[i];
 		if (!knote_event(kn, kev)) {
-			knote_not_found(kn);
-			continue;
+			scan->idle |= BIT(i);
+		} else if (unlikely(!store_event(kn, kev, to))) {
+			knote_fill_rest(kn, kev);
+			stuck = kn;
+		} else {
+			knote_forget(kn, kev);
+			to++;
 		}
-		if (knote_is_slow(kn))
-			knote_measure(kn, kev, scan->events);
-		if (!store_record_now(kev, scan->events))
-			return kn;
-		knote_forget(kn, kev);
-		scan->delivered |= BIT(scan->nlooked - 1);
-		scan->events++;
-		scan->room--;
 	}
-	return NULL;
+	scan->nlooked = i;
+	scan->room -= to - scan->events;
+	scan->events = to;
+	return stuck;
+}
+
+/* The same for one that is slow, and alone. Its event is always left to store. */
+static struct knote *scan_look_slowly(struct scan *scan,
+				      struct kevent_record *kev)
+{
+	struct knote *kn = scan->knotes[0];
+
+	scan->nlooked = 1;
+	if (!knote_event(kn, kev)) {
+		scan->idle = BIT(0);
+		/* Its source may have given up on us, if we are being killed. */
+		if (fatal_signal_pending(current))
+			atomic_or(KNOTE_NEWS, &kn->state);
+		return NULL;
+	}
+	knote_measure(kn, kev, scan->events);
+	knote_fill_rest(kn, kev);
+	return kn;
 }
 
 /* --- Settling, with the lock ---------------------------------------------- */
 
 /* Give QUEUED up, with the list node. False if there is news: look again. */
-static bool knote_rest(struct knote *kn)
+static __always_inline bool knote_rest(struct knote *kn)
 {
 	int state = atomic_read(&kn->state);
 
@@ -270,25 +344,16 @@ static void scan_drop(struct kqueue *kq, struct knote *kn)
 static bool scan_settle_one(struct scan *scan, struct knote *kn, bool listed,
 			    bool delivered)
 {
-	bool drop = (kn->status & KNOTE_DEAD) ||
-		    (delivered && (kn->flags & EV_ONESHOT));
-
-	kn->status &= ~KNOTE_BUSY;
-	if (!drop && delivered && knote_stays(kn)) {
-		kn->status &= ~KNOTE_TAKEN;
-		if (!listed)
-			list_add_tail(&kn->ready, &scan->listed);
-		return true;
-	}
-
 	if (listed)
 		list_del(&kn->ready);
-	if (drop) {
+	kn->status &= ~KNOTE_BUSY;
+	if (unlikely((kn->status & KNOTE_DEAD) ||
+		     (delivered && (kn->flags & EV_ONESHOT)))) {
 		scan_drop(scan->kq, kn);
 		return false;
 	}
 	kn->status &= ~KNOTE_TAKEN;
-	if (knote_rest(kn))
+	if (!(delivered && knote_stays(kn)) && knote_rest(kn))
 		return false;
 	list_add_tail(&kn->ready, &scan->listed);
 	return true;
@@ -317,18 +382,44 @@ static void scan_put_back(struct scan *scan)
 	}
 }
 
+/*
+ * The usual cases, all of them delivered: level-triggered knotes stay where they
+ * are, edge-triggered ones rest. Returns how many could be settled so, and how
+ * many of them stay.
+ */
+static unsigned int scan_settle_usual(struct scan *scan, unsigned int *stay)
+{
+	struct knote *kn;
+	unsigned int i;
+	u16 how;
+
+	for (i = 0; i < scan->nlooked; i++) {
+		kn = scan->knotes[i];
+		how = kn->flags & (EV_ONESHOT | EV_CLEAR | EV_DISPATCH);
+		if (kn->status & KNOTE_DEAD)
+			break;
+		if (i < scan->nlisted ? how : how != EV_CLEAR || !knote_rest(kn))
+			break;
+		kn->status &= ~KNOTE_HELD;
+	}
+	*stay = min(i, scan->nlisted);
+	return i;
+}
+
 /* Let go of all that is held, but for the one that is @stuck: it stays TAKEN. */
 static void scan_settle(struct scan *scan, struct knote *stuck)
 {
+	unsigned int i = 0, stay = 0;
 	struct kqueue *kq = scan->kq;
-	unsigned int i, stay = 0;
 	struct knote *kn;
 
 	lockdep_assert_held(&kq->mtx);
 
 	if (unlikely(scan->nlooked < scan->ntaken))
 		scan_put_back(scan);
-	for (i = 0; i < scan->nlooked; i++) {
+	if (likely(!scan->idle && !stuck))
+		i = scan_settle_usual(scan, &stay);
+	for (; i < scan->nlooked; i++) {
 		kn = scan->knotes[i];
 		if (unlikely(kn == stuck)) {
 			kn->status &= ~KNOTE_BUSY;
@@ -337,7 +428,7 @@ static void scan_settle(struct scan *scan, struct knote *stuck)
 			continue;
 		}
 		stay += scan_settle_one(scan, kn, i < scan->nlisted,
-					scan->delivered & BIT(i));
+					!(scan->idle & BIT(i)));
 	}
 	if (stay) {
 		if (kq->fresh)
@@ -354,7 +445,7 @@ static void scan_settle(struct scan *scan, struct knote *stuck)
  * gone on; if one is at work just now, the filter forgets when that is done.
  */
 static bool scan_store_slowly(struct scan *scan, struct knote *kn,
-			      const struct kevent_record *kev)
+			      struct kevent_record *kev)
 {
 	struct kqueue *kq = scan->kq;
 	bool stored;
@@ -386,17 +477,51 @@ static bool scan_store_slowly(struct scan *scan, struct knote *kn,
 /* --- A pass --------------------------------------------------------------- */
 
 /*
+ * Some that were queued may not have been met, since others were removed that
+ * came after them. That does not matter if something was found.
+ */
+static bool scan_was_cut_short(const struct scan *scan)
+{
+	return scan->nremoved != scan->kq->nremoved &&
+	       !fatal_signal_pending(current);
+}
+
+/* Look at what was taken, and store what can be stored at once. */
+static struct knote *scan_look_unlocked(struct scan *scan,
+					struct kevent_record *kev)
+{
+	struct kqueue *kq = scan->kq;
+	struct knote *stuck;
+
+	if (unlikely(knote_is_slow(scan->knotes[0]))) {
+		ready_pass_on(kq);
+		mutex_unlock(&kq->mtx);
+		stuck = scan_look_slowly(scan, kev);
+		mutex_lock(&kq->mtx);
+		return stuck;
+	}
+	kq->nlooks++;
+	mutex_unlock(&kq->mtx);
+	pagefault_disable();
+	stuck = scan_look(scan, kev);
+	pagefault_enable();
+	mutex_lock(&kq->mtx);
+	kq->nlooks--;
+	return stuck;
+}
+
+/*
  * One pass over what is ready. With kq->mtx locked, which is given up now and
  * then. Returns the number of events, or -EFAULT if none could be stored.
  */
 static int scan_pass(struct kqueue *kq, struct kevent_record __user *events,
 		     int nevents)
 {
-	struct scan scan kevent_uninitialized;
 	struct kevent_record kev kevent_uninitialized;
+	struct scan scan kevent_uninitialized;
 	struct knote *stuck;
-	bool slow;
 
+again:
 	scan_begin(&scan, kq, events, nevents);
 	while (scan.room && scan_left(&scan) > 0) {
 		scan_take(&scan);
@@ -404,14 +529,7 @@ static int scan_pass(struct kqueue *kq, struct kevent_record __user *events,
 			cond_resched();
 			continue;
 		}
-		slow = knote_is_slow(scan.knotes[0]);
-		if (slow)
-			ready_pass_on(kq);
-		kq->nlooks += !slow;
-		mutex_unlock(&kq->mtx);
-		stuck = scan_look(&scan, &kev);
-		mutex_lock(&kq->mtx);
-		kq->nlooks -= !slow;
+		stuck = scan_look_unlocked(&scan, &kev);
 		scan_settle(&scan, stuck);
 
 		if (stuck && !scan_store_slowly(&scan, stuck, &kev)) {
@@ -424,6 +542,8 @@ static int scan_pass(struct kqueue *kq, struct kevent_record __user *events,
 			break;
 		cond_resched();
 	}
+	if (scan.room == nevents && scan_was_cut_short(&scan))
+		goto again;
 	ready_pass_on(kq);
 	return nevents < 0 ? nevents : nevents - scan.room;
 }

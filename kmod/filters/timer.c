@@ -155,8 +155,6 @@ static void timer_catch_up(struct knote *kn)
 
 static bool timer_event(struct knote *kn, struct kevent_record *kev)
 {
-	if (atomic_read(&kn->state) & KNOTE_ANEW)
-		atomic_andnot(KNOTE_ANEW, &kn->state);
 	timer_catch_up(kn);
 	kev->data = min_t(u64, kn->timer.count, S64_MAX);
 	return kn->timer.count;

@@ -49,8 +49,6 @@ static int user_touch(struct knote *kn, const struct kevent_record *kev)
 
 static bool user_event(struct knote *kn, struct kevent_record *kev)
 {
-	if (atomic_read(&kn->state) & KNOTE_ANEW)
-		atomic_andnot(KNOTE_ANEW, &kn->state);
 	kev->fflags = kn->sfflags;
 	kev->data = kn->sdata;
 	return atomic_read(&kn->state) & KNOTE_FIRED;

@@ -352,8 +352,9 @@ static bool storm_close_round(struct storm *storm, unsigned int *left)
 				    EV_ADD | (i % 2 ? EV_CLEAR : 0));
 	ok &= storm_start_waiting(storm);
 	kqueue_close(storm->kq);
-	*left += storm_attached(storm);
 	ok &= storm_were_told(storm);
+	/* A thread that held some when the queue was closed has ended them. */
+	*left += storm_attached(storm);
 	ok &= refcount_read(&storm->kq->refs) == 1;
 	kqueue_put(storm->kq);
 	return ok;
