@@ -59,7 +59,7 @@ examples: lib
 selftests: lib
 	+dir='$(KSELFTEST)'; \
 	[ -n "$$dir" ] || { selftests/qemu/deps uring xz && \
-		dir=$$(selftests/qemu/fetch kselftest); } || exit 1; \
+		dir=$$(selftests/qemu/fetch kernel-files); } || exit 1; \
 	$(MAKE) -C selftests BUILD=$(BUILD) KSELFTEST="$$dir" all
 
 bench-programs: lib

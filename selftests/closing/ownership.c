@@ -45,11 +45,7 @@ static bool refused(int kq)
 /* A forked child that closes its copy changes nothing for the parent. */
 TEST_F(ownership, child_closes_copy)
 {
-	pid_t pid = fork();
-
-	if (!pid)
-		_exit(close(self->fd[0]) || dup2(self->fd[1], self->fd[0]) < 0);
-	ASSERT_EQ(0, child_status(pid));
+	ASSERT_EQ(0, IN_CHILD(close(self->fd[0]) || dup2(self->fd[1], self->fd[0]) < 0));
 	EXPECT_EQ(1, fdinfo_knotes(self->kq));
 	ASSERT_TRUE(tell(self->fd[1]));
 	ASSERT_READY(self->kq, self->fd[0], EVFILT_READ, 1);
@@ -58,13 +54,8 @@ TEST_F(ownership, child_closes_copy)
 /* A forked child gets EBADF and POLLERR from the queue, the parent does not. */
 TEST_F(ownership, refused_in_child)
 {
-	pid_t pid;
-
 	ASSERT_TRUE(tell(self->fd[1]));
-	pid = fork();
-	if (!pid)
-		_exit(!refused(self->kq));
-	EXPECT_EQ(0, child_status(pid));
+	EXPECT_EQ(0, IN_CHILD(!refused(self->kq)));
 	EXPECT_EQ(1, fdinfo_knotes(self->kq));
 	ASSERT_READY(self->kq, self->fd[0], EVFILT_READ, 1);
 }
@@ -72,30 +63,25 @@ TEST_F(ownership, refused_in_child)
 /* A child that closes the queue's descriptor does not close the queue. */
 TEST_F(ownership, child_closes_queue)
 {
-	pid_t pid = fork();
-
-	if (!pid)
-		_exit(close(self->kq));
-	ASSERT_EQ(0, child_status(pid));
+	ASSERT_EQ(0, IN_CHILD(close(self->kq)));
 	ASSERT_TRUE(tell(self->fd[1]));
 	ASSERT_READY(self->kq, self->fd[0], EVFILT_READ, 1);
+}
+
+/* A new queue tells of @fd when somebody has written to @peer. */
+static bool works_in_new_queue(int fd, int peer)
+{
+	struct kevent ev;
+	int kq = kq_open();
+
+	return kq >= 0 && !kq_set(kq, fd, EVFILT_READ, EV_ADD) && tell(peer) &&
+	       kq_wait(kq, &ev, 1, LIMIT_MS) == 1;
 }
 
 /* A child's own queue on the same descriptors is independent. */
 TEST_F(ownership, queue_of_child)
 {
-	struct kevent ev;
-	pid_t pid = fork();
-	int kq;
-
-	if (!pid) {
-		kq = kq_open();
-		if (kq < 0 || kq_set(kq, self->fd[0], EVFILT_READ, EV_ADD) ||
-		    !tell(self->fd[1]))
-			_exit(1);
-		_exit(kq_wait(kq, &ev, 1, LIMIT_MS) != 1);
-	}
-	ASSERT_EQ(0, child_status(pid));
+	ASSERT_EQ(0, IN_CHILD(!works_in_new_queue(self->fd[0], self->fd[1])));
 	ASSERT_READY(self->kq, self->fd[0], EVFILT_READ, 1);
 }
 
@@ -291,8 +277,8 @@ TEST_F(behind, child_keeps_nothing)
 }
 
 /*
- * In a child: the queue that watches a socket lies in that socket's own
- * receive buffer, where it can be freed only by freeing the socket.
+ * The queue that watches a socket lies in that socket's own receive buffer, where
+ * it can be freed only by freeing the socket. Returns the queue, or -1.
  */
 static int watch_own_grave(int sk, int other)
 {
@@ -300,7 +286,7 @@ static int watch_own_grave(int sk, int other)
 
 	if (kq < 0 || kq_set(kq, sk, EVFILT_READ, EV_ADD) ||
 	    kq_set(kq, sk, EVFILT_WRITE, EV_ADD) || !send_fd(other, kq))
-		_exit(1);
+		return -1;
 	return kq;
 }
 
@@ -314,16 +300,10 @@ static bool at_end_or_reset(int sk)
 TEST(cycle_through_buffer_freed_by_exit)
 {
 	int sk[2];
-	pid_t pid;
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sk));
-	pid = fork();
-	if (!pid) {
-		watch_own_grave(sk[1], sk[0]);
-		_exit(0);
-	}
+	ASSERT_EQ(0, IN_CHILD(watch_own_grave(sk[1], sk[0]) < 0));
 	close(sk[1]);
-	ASSERT_EQ(0, child_status(pid));
 	EXPECT_TRUE(at_end_or_reset(sk[0]));
 	EXPECT_TRUE(all_freed());
 }
@@ -336,6 +316,7 @@ TEST(cycle_through_buffer_freed_by_close)
 	for (queue_first = 0; queue_first < 2; queue_first++) {
 		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sk));
 		kq = watch_own_grave(sk[1], sk[0]);
+		ASSERT_LE(0, kq);
 		ASSERT_EQ(0, close(queue_first ? kq : sk[1]));
 		ASSERT_EQ(0, close(queue_first ? sk[1] : kq));
 		EXPECT_TRUE(at_end_or_reset(sk[0]));

@@ -43,14 +43,8 @@ FIXTURE_TEARDOWN(file)
 static bool append(const char *path, int len)
 {
 	static const char zeros[4096];
-	int fd, status;
-	pid_t child = fork();
 
-	if (!child) {
-		fd = open(path, O_WRONLY | O_APPEND);
-		_exit(write(fd, zeros, len) != len);
-	}
-	return waitpid(child, &status, 0) == child && !status;
+	return !IN_CHILD(write(open(path, O_WRONLY | O_APPEND), zeros, len) != len);
 }
 
 /* data is the size less the offset, as the offset moves. */

@@ -419,17 +419,7 @@ TEST_F(timer, ten_thousand)
 /* All interrupts since the boot. */
 static long long interrupts(void)
 {
-	char line[128];
-	long long n = -1;
-	FILE *f = fopen("/proc/stat", "r");
-
-	if (!f)
-		return -1;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "intr %lld", &n) == 1)
-			break;
-	fclose(f);
-	return n;
+	return find_number("/proc/stat", "intr %ld");
 }
 
 /* Periods of 1 ns that nobody collects: an interrupt each, and no more. */

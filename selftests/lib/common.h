@@ -162,6 +162,21 @@ static inline long read_number(const char *path)
 	return val;
 }
 
+/* The number in the first line of @path that is like @format, or -1. */
+static inline long find_number(const char *path, const char *format)
+{
+	FILE *f = fopen(path, "re");
+	char line[256];
+	long val = -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, format, &val) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return val;
+}
+
 /* Returns 0, or the errno. */
 static inline int write_number(const char *path, long val)
 {
@@ -195,6 +210,25 @@ static inline long kq_counter(const char *name)
 #define LEVEL_ERRORS	4
 
 #define KQ_PARAM(name)	"/sys/module/kevent/parameters/" name
+
+/* The exit status of the child @pid, or -1 if it ended otherwise. */
+static inline int child_status(pid_t pid)
+{
+	int status;
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+/* What @status is, evaluated by a child as the last that it does; -1 if it crashes. */
+#define IN_CHILD(status) ({						\
+	pid_t pid_ = fork();						\
+									\
+	if (!pid_)							\
+		_exit(status);						\
+	child_status(pid_);						\
+})
 
 /* Wait until the thread or process @tid sleeps in system call @nr. */
 static inline bool wait_asleep_in(pid_t tid, long nr)
@@ -274,19 +308,10 @@ static inline bool waiter_join(struct waiter *w)
 /* How often the thread has gone to sleep; -1 if that cannot be found out. */
 static inline long count_sleeps(pid_t tid)
 {
-	char path[64], line[128];
-	long n = -1;
-	FILE *f;
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
-	f = fopen(path, "r");
-	if (!f)
-		return -1;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "voluntary_ctxt_switches: %ld", &n) == 1)
-			break;
-	fclose(f);
-	return n;
+	return find_number(path, "voluntary_ctxt_switches: %ld");
 }
 
 #endif /* KEVENT_SELFTESTS_COMMON_H */

@@ -99,18 +99,10 @@ static inline bool at_end(int fd)
 /* How many knotes @kq lists in /proc/self/fdinfo, -1 if it lists none. */
 static inline long fdinfo_knotes(int kq)
 {
-	char path[64], line[256];
-	long n = -1;
-	FILE *f;
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", kq);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "knotes: %ld", &n) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return n;
+	return find_number(path, "knotes: %ld");
 }
 
 /* How many knotes @kq lists as queued, -1 if it lists none. */
@@ -184,16 +176,6 @@ static inline int receive_fd(int via)
 	if (recvmsg(via, &msg, MSG_CMSG_CLOEXEC) == 1 && msg.msg_controllen)
 		memcpy(&fd, CMSG_DATA(&ctl.hdr), sizeof(fd));
 	return fd;
-}
-
-/* The exit status of the child @pid, or -1 if it ended otherwise. */
-static inline int child_status(pid_t pid)
-{
-	int status;
-
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return -1;
-	return WEXITSTATUS(status);
 }
 
 /* A byte through a pipe or socket: "go on". False if the other side is gone. */

@@ -185,7 +185,6 @@ TEST_F_TIMEOUT(module, load_unload, 120)
 TEST_F(module, unload_refused_while_open)
 {
 	int kq, dup_kq;
-	pid_t pid;
 
 	if (!self->ko)
 		return;
@@ -197,10 +196,7 @@ TEST_F(module, unload_refused_while_open)
 	ASSERT_READY(kq, self->fd, EVFILT_READ, 1);
 	/* Also by a descriptor that is of no use to anybody. */
 	dup_kq = dup(kq);
-	pid = fork();
-	if (!pid)
-		_exit(close(kq) || module_unload("kevent") != EWOULDBLOCK);
-	EXPECT_EQ(0, child_status(pid));
+	EXPECT_EQ(0, IN_CHILD(close(kq) || module_unload("kevent") != EWOULDBLOCK));
 	ASSERT_EQ(0, close(kq));
 	EXPECT_EQ(EWOULDBLOCK, module_unload("kevent"));
 	ASSERT_EQ(0, close(dup_kq));
@@ -242,16 +238,12 @@ TEST_F(module, unload_after_close)
 /* So is unloading right after a process with watched descriptors has gone. */
 TEST_F(module, unload_after_exit)
 {
-	pid_t pid;
 	int i;
 
 	if (!self->ko)
 		return;
 	for (i = 0; i < 5; i++) {
-		pid = fork();
-		if (!pid)
-			_exit(use(self->fd) < 0);
-		ASSERT_EQ(0, child_status(pid));
+		ASSERT_EQ(0, IN_CHILD(use(self->fd) < 0));
 		ASSERT_EQ(0, module_unload("kevent"));
 		ASSERT_EQ(0, module_load(self->ko, ""));
 	}

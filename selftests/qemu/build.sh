@@ -65,7 +65,7 @@ check_kernel() {
 }
 
 fetch_harness() {
-	: "${KSELFTEST:=$("$here/fetch" kselftest)}"
+	: "${KSELFTEST:=$("$here/fetch" kernel-files)}"
 	[ -n "$KSELFTEST" ] || exit 1
 	export KSELFTEST
 }

@@ -270,14 +270,7 @@ static bool hammer(struct cycle *c, int flags)
 /* Eight threads hammer both: no deadlock, no storm, and all is freed when the process ends. */
 TEST_F_TIMEOUT(cycle, hammered, 60)
 {
-	pid_t child;
-	int status;
-
-	child = fork();
-	if (!child)
-		_exit(!hammer(&self->c, variant->flags));
-	ASSERT_EQ(child, waitpid(child, &status, 0));
-	ASSERT_EQ(0, status);
+	ASSERT_EQ(0, IN_CHILD(!hammer(&self->c, variant->flags)));
 	ASSERT_TRUE(WAIT_FOR(kq_counter("queues") <= self->queues));
 	ASSERT_TRUE(WAIT_FOR(kq_counter("knotes") <= self->knotes));
 }

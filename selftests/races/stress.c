@@ -313,14 +313,10 @@ TEST_F_TIMEOUT(stress, everything_at_random, 600)
 {
 	unsigned int seed = setting("KEVENT_STRESS_SEED", ts_ns() % 1000000);
 	long seconds = setting("KEVENT_STRESS_SECONDS", SECONDS);
-	pid_t pid;
 
 	printf("# seed %u, %ld seconds\n", seed, seconds);
 	fflush(stdout);
-	pid = fork();
-	if (!pid)
-		_exit(play_all(seed, seconds));
-	EXPECT_EQ(0, child_status(pid));
+	EXPECT_EQ(0, IN_CHILD(play_all(seed, seconds)));
 }
 
 TEST_HARNESS_MAIN
