@@ -31,6 +31,11 @@ struct knote;
  *	@kev, which comes with the knote's ident, flags, udata and ext and with
  *	data and fflags 0. Must not change what it reports: the event may yet
  *	not be delivered. May sleep.
+ * @measure: how much there is, for sources that tell it only to user memory.
+ *	Called by a scan after @event has returned true, only for knotes with
+ *	KNOTE_SLOW. @scratch is 64 bytes that are about to be overwritten.
+ *	Returns the value for data, or a negative number to leave what @event
+ *	said. May sleep. Optional.
  * @delivered: @kev has reached the user: forget what it reported. Called only
  *	for knotes with EV_CLEAR. Optional.
  *
@@ -46,6 +51,7 @@ struct kevent_filter {
 	void (*detach)(struct knote *kn);
 	int (*touch)(struct knote *kn, const struct kevent_record *kev);
 	bool (*event)(struct knote *kn, struct kevent_record *kev);
+	s64 (*measure)(struct knote *kn, void __user *scratch);
 	void (*delivered)(struct knote *kn, const struct kevent_record *kev);
 };
 

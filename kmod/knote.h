@@ -77,6 +77,7 @@ struct file;
 #define KNOTE_PARKED	BIT(1)	/* QUEUED, but on no list: fired while disabled */
 #define KNOTE_FORCED	BIT(2)	/* deliver whatever the filter says */
 #define KNOTE_LINKED	BIT(3)	/* in the queue's table */
+#define KNOTE_SLOW	BIT(7)	/* its filter's functions may wait for others */
 
 /* A second, third ... wait queue of one file; see filters/poll.c. */
 struct knote_wait {

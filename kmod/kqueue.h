@@ -48,8 +48,6 @@ struct seq_file;
  * @nfds: size of @fds
  * @nfd_knotes: how many knotes @fds holds; the close hook is held while > 0
  * @idents: all other knotes, by (ident, filter)
- * @scratch: during a scan, a record of the user's that is about to be written:
- *	where an ioctl can put an answer that it gives only to user memory
  * @files: the descriptor table that the queue belongs to; only compared
  * @user: whom knotes are charged to
  * @id: a number for traces
@@ -79,7 +77,6 @@ struct kqueue {
 	struct knote **fds;
 	unsigned int nfd_knotes;
 	struct rhashtable idents;
-	struct kevent_record __user *scratch;
 
 	struct files_struct *files;
 	struct kevent_user *user;

@@ -183,7 +183,19 @@ static __always_inline struct knote *scan_next(struct scan *scan,
 	}
 }
 
-static void scan_fill(struct scan *scan, unsigned int max)
+/* See kevent_filter.measure. */
+static void knote_measure(struct knote *kn, struct kevent_record *kev,
+			  struct kevent_record __user *scratch)
+{
+	s64 data = kn->ops->measure(kn, scratch);
+
+	if (data >= 0)
+		kev->data = data;
+}
+
+/* @to: where the records will be copied, and what is there now is not needed */
+static void scan_fill(struct scan *scan, struct kevent_record __user *to,
+		      unsigned int max)
 {
 	struct knote *kn;
 
@@ -192,6 +204,8 @@ static void scan_fill(struct scan *scan, unsigned int max)
 		kn = scan_next(scan, &scan->records[scan->nbatch]);
 		if (!kn)
 			break;
+		if ((kn->status & KNOTE_SLOW) && kn->ops->measure)
+			knote_measure(kn, &scan->records[scan->nbatch], to);
 		scan->knotes[scan->nbatch++] = kn;
 	}
 }
@@ -268,8 +282,8 @@ static int scan_pass(struct kqueue *kq, struct kevent_record __user *events,
 
 	scan_begin(&scan, kq);
 	while (done < nevents) {
-		kq->scratch = events + done;
-		scan_fill(&scan, min(nevents - done, KEVENT_BATCH));
+		scan_fill(&scan, events + done,
+			  min(nevents - done, KEVENT_BATCH));
 		if (!scan.nbatch)
 			break;
 		copied = scan_copy(&scan, events + done);
@@ -284,7 +298,6 @@ static int scan_pass(struct kqueue *kq, struct kevent_record __user *events,
 			break;
 		cond_resched();
 	}
-	kq->scratch = NULL;
 	scan_end(&scan);
 	return done;
 }

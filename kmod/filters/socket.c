@@ -2,6 +2,10 @@
 /*
  * Sockets. What they hold is read without their lock, as their poll methods
  * do: it may be old by the time it is used, but a change comes with a wake-up.
+ *
+ * The poll methods of TCP, UDP, raw, unix, netlink and packet sockets take
+ * spinlocks at most. Others may take the socket's lock (vsock), which whoever
+ * uses it may hold for long, or ask a server or a second socket behind them.
  */
 
 #include <linux/net.h>
@@ -10,11 +14,18 @@
 #include <net/tcp.h>
 
 #include "../compat.h"
-#include "fd.h"
+#include "kind.h"
+#include "poll.h"
 
+/*
+ * Not kept: a socket may become another behind its file. SMC puts itself in
+ * place of a TCP socket that asks for it as its upper layer protocol.
+ */
 static struct sock *knote_sock(const struct knote *kn)
 {
-	return sock_from_file(kn->poll.file)->sk;
+	const struct socket *sock = kn->poll.file->private_data;
+
+	return sock->sk;
 }
 
 static bool sk_is_inet_family(const struct sock *sk)
@@ -99,6 +110,35 @@ static bool sock_counts_bytes(const struct sock *sk)
 {
 	return sock_is_plain_tcp(sk) || sock_is_udp(sk) ||
 	       sock_has_walkable_queue(sk);
+}
+
+bool file_is_socket(struct file *file)
+{
+	return S_ISSOCK(file_inode(file)->i_mode);
+}
+
+/* Does its poll method never wait? See the head of this file. */
+bool file_is_quick_socket(struct file *file)
+{
+	const struct socket *sock = file->private_data;
+
+	return sock_is_tcp(sock->sk) || sock_is_udp(sock->sk) ||
+	       sock_has_walkable_queue(sock->sk);
+}
+
+/*
+ * A low-water mark may be below what poll calls readable; poll may not tell
+ * that a socket was shut down; and whether it is empty has little to do with
+ * whether it is writable.
+ */
+static int socket_attach(struct knote *kn)
+{
+	int ret = fd_poll_attach(kn);
+
+	if (!ret && (kn->filter == EVFILT_WRITE || kn->filter == EVFILT_EMPTY ||
+		     (kn->sfflags & NOTE_LOWAT)))
+		ret = 1;
+	return ret;
 }
 
 static s64 queue_bytes(const struct sk_buff_head *queue)
@@ -256,7 +296,7 @@ static void sock_want_space(struct sock *sk)
 	smp_mb__after_atomic();
 }
 
-bool socket_writable(struct knote *kn, struct kevent_record *kev)
+static bool socket_writable(struct knote *kn, struct kevent_record *kev)
 {
 	struct sock *sk = knote_sock(kn);
 	__poll_t mask;
@@ -312,3 +352,21 @@ bool socket_empty(struct knote *kn, struct kevent_record *kev)
 		set_eof(sk, kev);
 	return !kev->data;
 }
+
+const struct fd_kind socket_kind = {
+	.name = "socket",
+	.flags = FD_KIND_POLLED,
+	.attach = socket_attach,
+	.detach = fd_poll_detach,
+	.readable = socket_readable,
+	.writable = socket_writable,
+};
+
+const struct fd_kind socket_other_kind = {
+	.name = "other socket",
+	.flags = FD_KIND_POLLED | FD_KIND_SLOW,
+	.attach = socket_attach,
+	.detach = fd_poll_detach,
+	.readable = socket_readable,
+	.writable = socket_writable,
+};
