@@ -4,6 +4,7 @@
  */
 #include <limits.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "expect.h"
@@ -240,6 +241,76 @@ TEST_F(pipe, wrong_end_never_fires)
 	self->rd = -1;
 	ASSERT_QUIET(self->kq);
 	ASSERT_EQ(0, kq_set(self->kq, self->wr, EVFILT_READ, EV_DELETE));
+}
+
+/*
+ * A stranger who splices from a socket that stays silent keeps the pipe's mutex
+ * for as long as he likes: the bytes are counted all the same.
+ */
+TEST_F(pipe, read_while_held)
+{
+	int sock[2], status;
+	pid_t child;
+
+	ASSERT_TRUE(put(self->wr, 5000));
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_READ, EV_ADD));
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock));
+	/* Or splice would not wait. */
+	ASSERT_EQ(0, fcntl(self->wr, F_SETFL, 0));
+	child = fork();
+	if (!child) {
+		close(sock[1]);
+		_exit(splice(sock[0], NULL, self->wr, NULL, 100, 0) != 3);
+	}
+	ASSERT_LT(0, child);
+	ASSERT_TRUE(wait_asleep_in(child, SYS_splice));
+	ASSERT_READY(self->kq, self->rd, EVFILT_READ, 5000);
+	ASSERT_EQ(3, write(sock[1], "abc", 3));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_EQ(0, status);
+	ASSERT_READY(self->kq, self->rd, EVFILT_READ, 5003);
+	close(sock[0]);
+	close(sock[1]);
+}
+
+/* While others change the size of a pipe, none of its bytes is missed. */
+TEST_F(pipe, read_while_resized)
+{
+	const int sizes[] = { self->size, 8 * PIPE_BUF, 2 * self->size };
+	struct kevent ev;
+	int i, status;
+	pid_t child;
+
+	ASSERT_TRUE(put(self->wr, 6 * PIPE_BUF));
+	ASSERT_TRUE(take(self->rd, 2 * PIPE_BUF));
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_READ, EV_ADD));
+	child = fork();
+	if (!child) {
+		for (i = 0; i < 3000; i++)
+			if (fcntl(self->wr, F_SETPIPE_SZ, sizes[i % 3]) < 0)
+				_exit(1);
+		_exit(0);
+	}
+	ASSERT_LT(0, child);
+	do {
+		ASSERT_EQ(1, kq_collect(self->kq, &ev, 1));
+		ASSERT_EQ(4 * PIPE_BUF, ev.data);
+	} while (!waitpid(child, &status, WNOHANG));
+	ASSERT_EQ(0, status);
+}
+
+/* Root may have pipes that are larger than what is looked at in one piece. */
+TEST_F(pipe, read_large)
+{
+	const long large = 4 << 20;
+
+	if (fcntl(self->wr, F_SETPIPE_SZ, large) < 0)
+		SKIP(return, "may not have so large a pipe");
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_READ, EV_ADD));
+	ASSERT_TRUE(put(self->wr, 3000));
+	ASSERT_TRUE(take(self->rd, 3000));
+	ASSERT_TRUE(put(self->wr, large - PIPE_BUF));
+	ASSERT_READY(self->kq, self->rd, EVFILT_READ, large - PIPE_BUF);
 }
 
 FIXTURE(fifo)

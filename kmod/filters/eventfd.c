@@ -84,7 +84,6 @@ static bool eventfd_is_readable(struct knote *kn, struct kevent_record *kev)
 }
 
 const struct fd_kind eventfd_kind = {
-	.name = "eventfd",
 	.flags = FD_KIND_POLLED,
 	.attach = fd_poll_attach,
 	.detach = fd_poll_detach,

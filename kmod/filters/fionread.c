@@ -76,7 +76,6 @@ static s64 fionread(struct knote *kn, void __user *scratch)
 }
 
 const struct fd_kind tty_kind = {
-	.name = "terminal",
 	.flags = FD_KIND_POLLED | FD_KIND_SLOW,
 	.attach = fd_poll_attach,
 	.detach = fd_poll_detach,
@@ -86,7 +85,6 @@ const struct fd_kind tty_kind = {
 };
 
 const struct fd_kind inotify_kind = {
-	.name = "inotify",
 	.flags = FD_KIND_POLLED | FD_KIND_SLOW,
 	.attach = fd_poll_attach,
 	.detach = fd_poll_detach,

@@ -23,7 +23,6 @@ static bool always_ready(struct knote *kn, struct kevent_record *kev)
  * pidfd take only spinlocks, but have no mark by which to know them.
  */
 static const struct fd_kind other_kind = {
-	.name = "other",
 	.flags = FD_KIND_POLLED | FD_KIND_SLOW,
 	.attach = fd_poll_attach,
 	.detach = fd_poll_detach,
@@ -33,7 +32,6 @@ static const struct fd_kind other_kind = {
 
 /* Has a size and an offset. The file system is not asked for them. */
 static const struct fd_kind file_kind = {
-	.name = "file",
 	.attach = file_attach,
 	.detach = file_detach,
 	.readable = file_readable,
@@ -51,7 +49,6 @@ static void plain_detach(struct knote *kn)
 
 /* Cannot be polled and never blocks. It is not asked anything. */
 static const struct fd_kind plain_kind = {
-	.name = "plain",
 	.attach = plain_attach,
 	.detach = plain_detach,
 	.readable = always_ready,

@@ -39,7 +39,6 @@ enum fd_kind_index {
 
 /**
  * struct fd_kind - the functions of a kind
- * @name: for people
  * @flags: FD_KIND_*
  * @attach: connect a knote of any of the filters, as kevent_filter.attach does.
  *	The caller takes the reference to the file
@@ -49,7 +48,6 @@ enum fd_kind_index {
  * @measure: as kevent_filter.measure, for EVFILT_READ. Optional
  */
 struct fd_kind {
-	const char *name;
 	unsigned int flags;
 	int (*attach)(struct knote *kn);
 	void (*detach)(struct knote *kn);

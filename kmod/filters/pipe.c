@@ -8,6 +8,12 @@
 #include "kind.h"
 #include "poll.h"
 
+/*
+ * So many slots are looked at with interrupts off: all that a plain user can
+ * have in a pipe. Root's may have many more.
+ */
+#define PIPE_SLOTS	256
+
 static struct pipe_inode_info *knote_pipe(const struct knote *kn)
 {
 	return kn->poll.file->private_data;
@@ -38,21 +44,56 @@ static int pipe_attach(struct knote *kn)
 }
 
 /*
- * The bytes in a pipe. Its mutex is held by readers and writers while they
- * copy, which may take as long as somebody wants: do not wait if killed.
+ * The bytes in a pipe, without its mutex: readers and writers hold that while
+ * they copy, which takes as long as somebody wants who serves a page fault of
+ * theirs, or feeds the socket that they splice from. The lock of rd_wait is
+ * enough to keep the ring: pipe_resize_ring() replaces and frees it under that.
+ *
+ * What is in it moves on while we look, and may be old by the time it is used.
+ * A slot whose ops are NULL is not filled yet, or not any more, and has what it
+ * had for a length; a writer that copies into a new one leaves 0 there until it
+ * is done. Only to find nothing where there is something would be wrong, since
+ * no wake-up need follow if the pipe was never empty:
+ *
+ *	writer			reader			here
+ *							slot 1 is the only one
+ *	fills slot 2, and wakes
+ *	nobody
+ *				takes all of slot 1
+ *							slot 1 has nothing
+ *
+ * So nothing is believed only if nothing has moved meanwhile.
  */
 static s64 pipe_bytes(struct pipe_inode_info *pipe)
 {
-	unsigned int i, used;
+	unsigned int head, tail, used, i = 0;
+	const struct pipe_buffer *buf;
 	s64 bytes = 0;
+	bool again;
 
-	if (mutex_lock_killable(&pipe->mutex))
-		return 0;
-	used = pipe_occupancy(pipe->head, pipe->tail);
-	for (i = 0; i < used; i++)
-		bytes += pipe->bufs[(pipe->tail + i) &
-				    (pipe->ring_size - 1)].len;
-	mutex_unlock(&pipe->mutex);
+	do {
+		spin_lock_irq(&pipe->rd_wait.lock);
+		tail = READ_ONCE(pipe->tail);
+		/* Or there might seem to be more than all. */
+		smp_rmb();
+		head = READ_ONCE(pipe->head);
+		used = min(pipe_occupancy(head, tail), pipe->ring_size);
+		again = used > i + PIPE_SLOTS;
+		if (again)
+			used = i + PIPE_SLOTS;
+		for (; i < used; i++) {
+			buf = &pipe->bufs[(tail + i) & (pipe->ring_size - 1)];
+			if (READ_ONCE(buf->ops))
+				bytes += READ_ONCE(buf->len);
+		}
+		/* Pairs with the mutex between the two above. */
+		smp_rmb();
+		if (!bytes && head != READ_ONCE(pipe->head)) {
+			again = true;
+			i = 0;
+		}
+		spin_unlock_irq(&pipe->rd_wait.lock);
+	} while (again);
 	return bytes;
 }
 
@@ -96,7 +137,6 @@ static bool pipe_writable(struct knote *kn, struct kevent_record *kev)
 }
 
 const struct fd_kind pipe_kind = {
-	.name = "pipe",
 	.flags = FD_KIND_POLLED,
 	.attach = pipe_attach,
 	.detach = fd_poll_detach,

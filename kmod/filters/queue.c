@@ -64,7 +64,6 @@ static bool queue_readable(struct knote *kn, struct kevent_record *kev)
 }
 
 const struct fd_kind queue_kind = {
-	.name = "queue",
 	.flags = FD_KIND_POLLED,
 	.attach = queue_attach,
 	.detach = queue_detach,

@@ -354,7 +354,6 @@ bool socket_empty(struct knote *kn, struct kevent_record *kev)
 }
 
 const struct fd_kind socket_kind = {
-	.name = "socket",
 	.flags = FD_KIND_POLLED,
 	.attach = socket_attach,
 	.detach = fd_poll_detach,
@@ -363,7 +362,6 @@ const struct fd_kind socket_kind = {
 };
 
 const struct fd_kind socket_other_kind = {
-	.name = "other socket",
 	.flags = FD_KIND_POLLED | FD_KIND_SLOW,
 	.attach = socket_attach,
 	.detach = fd_poll_detach,
