@@ -230,12 +230,32 @@ static bool sock_bytes_suffice(const struct sock *sk, s64 bytes)
 }
 
 /*
+ * The usual case, in which nobody needs to be asked: a connection of plain TCP
+ * with enough bytes.
+ */
+static __always_inline bool tcp_has_bytes(struct sock *sk,
+					  struct kevent_record *kev)
+{
+	int bytes;
+
+	if (!sock_is_plain_tcp(sk) ||
+	    READ_ONCE(sk->sk_state) != TCP_ESTABLISHED ||
+	    (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN))
+		return false;
+	bytes = tcp_inq(sk);
+	if (bytes <= 0 || bytes < READ_ONCE(sk->sk_rcvlowat))
+		return false;
+	kev->data = bytes;
+	return true;
+}
+
+/*
  * Readable: enough bytes, a connection, the end, or an error, which is for
  * getsockopt(SO_ERROR) to fetch. The end is reported along with what is left.
  */
-bool socket_readable(struct knote *kn, struct kevent_record *kev)
+static noinline bool sock_readable(struct knote *kn, struct sock *sk,
+				   struct kevent_record *kev)
 {
-	struct sock *sk = knote_sock(kn);
 	bool eof = READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN;
 	bool listening = sock_is_listening(sk);
 	bool lowat = (kn->sfflags & NOTE_LOWAT) && !listening &&
@@ -271,6 +291,15 @@ bool socket_readable(struct knote *kn, struct kevent_record *kev)
 	if (!kev->data && (!sock_counts_bytes(sk) || sk->sk_type == SOCK_STREAM))
 		kev->data = 1;
 	return true;
+}
+
+bool socket_readable(struct knote *kn, struct kevent_record *kev)
+{
+	struct sock *sk = knote_sock(kn);
+
+	if (!(kn->sfflags & NOTE_LOWAT) && tcp_has_bytes(sk, kev))
+		return true;
+	return sock_readable(kn, sk, kev);
 }
 
 static s64 sock_room(struct sock *sk)
