@@ -226,8 +226,11 @@ TEST_F(pipe, write_without_reader)
 	ASSERT_NONE(self->kq);
 }
 
-/* READ of the end that only writes is accepted and never fires, nor does WRITE of the other. */
-TEST_F(pipe, wrong_end_never_fires)
+/*
+ * READ of the end that only writes, and WRITE of the other, are accepted and say
+ * nothing, whatever passes through the pipe.
+ */
+TEST_F(pipe, wrong_end_silent)
 {
 	ASSERT_EQ(0, kq_set(self->kq, self->wr, EVFILT_READ, EV_ADD));
 	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_WRITE, EV_ADD));
@@ -236,11 +239,41 @@ TEST_F(pipe, wrong_end_never_fires)
 	ASSERT_QUIET(self->kq);
 	ASSERT_TRUE(take(self->rd, 100));
 	ASSERT_QUIET(self->kq);
-	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_WRITE, EV_DELETE));
+}
+
+/* READ of the writing end wakes with EV_EOF when the last reader goes, not before. */
+TEST_F(pipe, writing_end_read)
+{
+	int other = dup(self->rd);
+	struct waiter w;
+
+	ASSERT_TRUE(put(self->wr, 100));
+	ASSERT_EQ(0, kq_set(self->kq, self->wr, EVFILT_READ, EV_ADD));
+	close(other);
+	ASSERT_NONE(self->kq);
+	ASSERT_TRUE(waiter_start(&w, self->kq, 1, -1));
 	close(self->rd);
 	self->rd = -1;
-	ASSERT_QUIET(self->kq);
+	ASSERT_TRUE(waiter_join(&w));
+	ASSERT_EQ(1, w.ret);
+	ASSERT_NE(0, w.ev[0].flags & EV_EOF);
+	ASSERT_EVENT(self->kq, self->wr, EVFILT_READ, 0, EV_EOF, 0);
+	/* And from the start, if the registration is later. */
 	ASSERT_EQ(0, kq_set(self->kq, self->wr, EVFILT_READ, EV_DELETE));
+	ASSERT_EQ(0, kq_set(self->kq, self->wr, EVFILT_READ, EV_ADD | EV_CLEAR));
+	ASSERT_EVENT(self->kq, self->wr, EVFILT_READ, 0, EV_EOF, 0);
+	ASSERT_NONE(self->kq);
+}
+
+/* WRITE of the reading end has EV_EOF when the last writer has gone. */
+TEST_F(pipe, reading_end_write)
+{
+	ASSERT_TRUE(put(self->wr, 100));
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_WRITE, EV_ADD));
+	ASSERT_NONE(self->kq);
+	close(self->wr);
+	self->wr = -1;
+	ASSERT_EVENT(self->kq, self->rd, EVFILT_WRITE, 0, EV_EOF, 0);
 }
 
 /*
@@ -411,6 +444,38 @@ TEST_F(fifo, write_eof_clears)
 	ASSERT_LE(0, self->rd);
 	ASSERT_READY(self->kq, wr, EVFILT_WRITE, size);
 	close(wr);
+}
+
+/* READ of the writing end has EV_EOF until a reader comes back. */
+TEST_F(fifo, writing_end_read)
+{
+	int i, wr = open_writer(self->path);
+
+	ASSERT_EQ(0, kq_set(self->kq, wr, EVFILT_READ, EV_ADD));
+	for (i = 0; i < 3; i++) {
+		ASSERT_NONE(self->kq);
+		close(self->rd);
+		ASSERT_EVENT(self->kq, wr, EVFILT_READ, 0, EV_EOF, 0);
+		self->rd = open(self->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		ASSERT_LE(0, self->rd);
+	}
+	ASSERT_NONE(self->kq);
+	close(wr);
+}
+
+/* WRITE of the reading end: no end before there was a writer, nor when one is back. */
+TEST_F(fifo, reading_end_write)
+{
+	int i, wr;
+
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_WRITE, EV_ADD));
+	for (i = 0; i < 3; i++) {
+		wr = open_writer(self->path);
+		ASSERT_LE(0, wr);
+		ASSERT_NONE(self->kq);
+		close(wr);
+		ASSERT_EVENT(self->kq, self->rd, EVFILT_WRITE, 0, EV_EOF, 0);
+	}
 }
 
 /* A descriptor open for both directions has both filters, and sees no end. */

@@ -97,14 +97,25 @@ static s64 pipe_bytes(struct pipe_inode_info *pipe)
 	return bytes;
 }
 
-/* Bytes, or the end: poll knows whether there ever was a writer. */
+/* An end that cannot be used as the filter would, but tells of the other. */
+static bool pipe_ended(struct kevent_record *kev, bool ended)
+{
+	if (ended)
+		kev->flags |= EV_EOF;
+	return ended;
+}
+
+/*
+ * Bytes, or the end: poll knows whether there ever was a writer. The writing
+ * end tells when the last reader has gone, and it has had one: to open a FIFO
+ * for writing alone waits for that.
+ */
 bool pipe_readable(struct knote *kn, struct kevent_record *kev)
 {
 	struct pipe_inode_info *pipe = knote_pipe(kn);
 
-	/* The writing end never is, whatever poll says when the reader goes. */
 	if (!(kn->poll.file->f_mode & FMODE_READ))
-		return false;
+		return pipe_ended(kev, !READ_ONCE(pipe->readers));
 
 	if (!READ_ONCE(pipe->writers) && (fd_poll(kn) & EPOLLHUP))
 		kev->flags |= EV_EOF;
@@ -123,11 +134,14 @@ static s64 pipe_room(struct pipe_inode_info *pipe)
 	return used < max ? (s64)(max - used) * PAGE_SIZE : 0;
 }
 
+/* The reading end tells when the last writer has gone, if there was one. */
 static bool pipe_writable(struct knote *kn, struct kevent_record *kev)
 {
 	__poll_t mask = fd_poll(kn);
 
-	if (!(kn->poll.file->f_mode & FMODE_WRITE) || !(mask & EVENTS_WRITE))
+	if (!(kn->poll.file->f_mode & FMODE_WRITE))
+		return pipe_ended(kev, mask & EPOLLHUP);
+	if (!(mask & EVENTS_WRITE))
 		return false;
 	kev->data = pipe_room(knote_pipe(kn));
 	/* No reader is left. */
