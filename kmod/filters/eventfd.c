@@ -9,7 +9,7 @@
 #include "kind.h"
 #include "poll.h"
 
-/* The counter can take so much from programs; the kernel may add one more. */
+/* The counter can take so much from programs. */
 #define EVENTFD_MAX	(ULLONG_MAX - 1)
 
 bool file_is_eventfd(struct file *file)
@@ -70,10 +70,15 @@ u64 eventfd_counter_slow(struct file *file)
 	return shown;
 }
 
-/* How much can be added, to be read as unsigned, as the counter. */
+/*
+ * How much can be added, to be read as unsigned, as the counter. The kernel may
+ * have gone beyond what programs can.
+ */
 static bool eventfd_writable(struct knote *kn, struct kevent_record *kev)
 {
-	kev->data = EVENTFD_MAX - eventfd_counter(kn->poll.file);
+	u64 counter = eventfd_counter(kn->poll.file);
+
+	kev->data = counter < EVENTFD_MAX ? EVENTFD_MAX - counter : 0;
 	return kev->data;
 }
 

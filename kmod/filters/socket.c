@@ -87,6 +87,27 @@ static bool sock_is_listening(const struct sock *sk)
 }
 
 /*
+ * It listened until it was shut down, after which it is as before listen(2),
+ * but for this flag, which only listening TCP sockets get, and keep.
+ */
+static bool sock_stopped_listening(const struct sock *sk)
+{
+	return sock_flag(sk, SOCK_RCU_FREE) &&
+	       (sock_is_tcp(sk) || sock_is_mptcp(sk)) &&
+	       sock_in_state(sk, TCPF_CLOSE);
+}
+
+/*
+ * Some families say no more than that they have hung up, as they do before they
+ * are connected.
+ */
+static bool sock_hung_up(const struct sock *sk, __poll_t mask)
+{
+	return (mask & EPOLLHUP) &&
+	       READ_ONCE(sk->sk_socket->state) > SS_UNCONNECTED;
+}
+
+/*
  * The sockets that change their receive queue under its lock, so that it can
  * be walked. Others (MPTCP, SCTP, TIPC, ...) have locks of their own for it.
  */
@@ -217,6 +238,14 @@ static void set_eof(const struct sock *sk, struct kevent_record *kev)
 	kev->fflags = READ_ONCE(sk->sk_err);
 }
 
+/* No more connections will come; a unix socket may have some left. */
+static void listener_ended(const struct sock *sk, struct kevent_record *kev)
+{
+	kev->flags |= EV_EOF;
+	kev->fflags = ECONNABORTED;
+	kev->data = sock_is_listening(sk) ? sock_backlog(sk, 0) : 0;
+}
+
 /*
  * Do so many bytes make it readable, without asking poll? It would say the
  * same of a stream of bytes, at some cost. Of datagrams it also knows whether
@@ -262,6 +291,10 @@ static noinline bool sock_readable(struct knote *kn, struct sock *sk,
 		     sock_counts_bytes(sk);
 	__poll_t mask;
 
+	if ((listening && eof) || sock_stopped_listening(sk)) {
+		listener_ended(sk, kev);
+		return true;
+	}
 	/* Bytes second, or an end with bytes before it might look empty. */
 	smp_rmb();
 	kev->data = listening ? 0 : sock_bytes(sk);
@@ -273,7 +306,7 @@ static noinline bool sock_readable(struct knote *kn, struct sock *sk,
 		return true;
 
 	mask = fd_poll(kn);
-	if (mask & EPOLLRDHUP) {
+	if ((mask & EPOLLRDHUP) || sock_hung_up(sk, mask)) {
 		/* It ended meanwhile, or notes its end elsewhere (vsock). */
 		kev->data = sock_bytes(sk);
 		set_eof(sk, kev);
@@ -340,7 +373,11 @@ static bool socket_writable(struct knote *kn, struct kevent_record *kev)
 	mask = fd_poll(kn);
 	if (mask & EPOLLERR)
 		return true;
-	/* Poll calls writable what was never connected, or what listens. */
+	if (sock_hung_up(sk, mask)) {
+		set_eof(sk, kev);
+		return true;
+	}
+	/* Poll calls writable what is not connected, or what listens. */
 	if (sock_in_state(sk, TCPF_CLOSE | TCPF_LISTEN))
 		return false;
 	/* While it connects, only poll knows (of TCP Fast Open). */
