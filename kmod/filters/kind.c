@@ -69,18 +69,34 @@ const struct fd_kind *const fd_kinds[FD_KINDS] = {
 };
 
 /*
+ * Do the sizes of this file system's files say how much can be read? Not where
+ * files are made up while they are read (most of procfs), nor of what has no
+ * name (anonymous inodes, which since 6.16 are regular files). These have no
+ * space, and so no function of their own that tells how much; nor have two that
+ * are real.
+ */
+static bool sb_has_sizes(const struct super_block *sb)
+{
+	return sb->s_op->statfs != simple_statfs ||
+	       sb->s_magic == RAMFS_MAGIC || sb->s_magic == V9FS_MAGIC;
+}
+
+/*
  * A size and an offset say something about the files of a disk, though not
  * about directories, whose offset is the file system's business. FUSE has a
  * poll method for all its files, others only where reading waits for something
- * (the likes of /proc/mounts).
+ * (the likes of /proc/mounts) or where one may wait for a change (sysfs).
  */
 static bool file_has_size(const struct file *file)
 {
 	const struct inode *inode = file_inode(file);
 
-	if (!S_ISREG(inode->i_mode) && !S_ISBLK(inode->i_mode))
+	if (S_ISBLK(inode->i_mode))
+		return !file->f_op->poll;
+	if (!S_ISREG(inode->i_mode))
 		return false;
-	return !file->f_op->poll || inode->i_sb->s_magic == FUSE_SUPER_MAGIC;
+	return inode->i_sb->s_magic == FUSE_SUPER_MAGIC ||
+	       (!file->f_op->poll && sb_has_sizes(inode->i_sb));
 }
 
 enum fd_kind_index fd_kind_of(struct file *file)
