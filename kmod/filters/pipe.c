@@ -51,9 +51,10 @@ static int pipe_attach(struct knote *kn)
  *
  * What is in it moves on while we look, and may be old by the time it is used.
  * A slot whose ops are NULL is not filled yet, or not any more, and has what it
- * had for a length; a writer that copies into a new one leaves 0 there until it
- * is done. Only to find nothing where there is something would be wrong, since
- * no wake-up need follow if the pipe was never empty:
+ * had for a length; so has, between two stores of its writer, one that is just
+ * being filled. To count a byte too soon or too late does no harm, as it is the
+ * same for who looks a moment sooner or later. Only to find nothing where there
+ * is something would, since no wake-up need follow if the pipe was never empty:
  *
  *	writer			reader			here
  *							slot 1 is the only one
@@ -64,7 +65,7 @@ static int pipe_attach(struct knote *kn)
  *
  * So nothing is believed only if nothing has moved meanwhile.
  */
-static s64 pipe_bytes(struct pipe_inode_info *pipe)
+static noinline s64 pipe_bytes(struct pipe_inode_info *pipe)
 {
 	unsigned int head, tail, used, i = 0;
 	const struct pipe_buffer *buf;
@@ -97,6 +98,24 @@ static s64 pipe_bytes(struct pipe_inode_info *pipe)
 	return bytes;
 }
 
+/* The same of the usual pipe, whose bytes are in one slot; 0 of all others. */
+static __always_inline s64 pipe_slot_bytes(struct pipe_inode_info *pipe)
+{
+	const struct pipe_buffer *buf;
+	unsigned int tail;
+	s64 bytes = 0;
+
+	spin_lock_irq(&pipe->rd_wait.lock);
+	tail = READ_ONCE(pipe->tail);
+	if (pipe_occupancy(READ_ONCE(pipe->head), tail) == 1) {
+		buf = &pipe->bufs[tail & (pipe->ring_size - 1)];
+		if (READ_ONCE(buf->ops))
+			bytes = READ_ONCE(buf->len);
+	}
+	spin_unlock_irq(&pipe->rd_wait.lock);
+	return bytes;
+}
+
 /* An end that cannot be used as the filter would, but tells of the other. */
 static bool pipe_ended(struct kevent_record *kev, bool ended)
 {
@@ -117,10 +136,13 @@ bool pipe_readable(struct knote *kn, struct kevent_record *kev)
 	if (!(kn->poll.file->f_mode & FMODE_READ))
 		return pipe_ended(kev, !READ_ONCE(pipe->readers));
 
-	if (!READ_ONCE(pipe->writers) && (fd_poll(kn) & EPOLLHUP))
-		kev->flags |= EV_EOF;
 	/* Bytes second, or an end with bytes before it might look empty. */
-	kev->data = pipe_bytes(pipe);
+	if (READ_ONCE(pipe->writers))
+		kev->data = pipe_slot_bytes(pipe);
+	else if (fd_poll(kn) & EPOLLHUP)
+		kev->flags |= EV_EOF;
+	if (!kev->data)
+		kev->data = pipe_bytes(pipe);
 	return kev->data || (kev->flags & EV_EOF);
 }
 
