@@ -70,10 +70,10 @@ const struct fd_kind *const fd_kinds[FD_KINDS] = {
 
 /*
  * Do the sizes of this file system's files say how much can be read? Not where
- * files are made up while they are read (most of procfs), nor of what has no
- * name (anonymous inodes, which since 6.16 are regular files). These have no
- * space, and so no function of their own that tells how much; nor have two that
- * are real.
+ * files are made up while they are read (/proc/PID), nor of what has no name
+ * (anonymous inodes, which since 6.16 are regular files). These have no space,
+ * and so no function of their own that tells how much; nor have two that are
+ * real.
  */
 static bool sb_has_sizes(const struct super_block *sb)
 {
@@ -85,7 +85,7 @@ static bool sb_has_sizes(const struct super_block *sb)
  * A size and an offset say something about the files of a disk, though not
  * about directories, whose offset is the file system's business. FUSE has a
  * poll method for all its files, others only where reading waits for something
- * (the likes of /proc/mounts) or where one may wait for a change (sysfs).
+ * (the likes of /proc/mounts) or one may wait for a change (sysfs).
  */
 static bool file_has_size(const struct file *file)
 {
