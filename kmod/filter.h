@@ -31,8 +31,8 @@ struct knote;
  *	filter without it has the knote's sfflags and sdata replaced.
  * @event: is there something to report? Fill in data, fflags, EV_EOF, ext[0] and
  *	ext[1] of @kev, which comes with the knote's flags and ext and with data and
- *	fflags 0; its other members are not there yet. Must not change what it reports: the event may yet
- *	not be delivered. May sleep.
+ *	fflags 0; its other members are not there yet. Must not change what it
+ *	reports: the event may yet not be delivered. May sleep.
  * @measure: how much there is, for sources that tell it only to user memory:
  *	@scratch has room for a record that is about to be overwritten. May sleep,
  *	and fault. Called by scans after @event has returned true, for knotes that

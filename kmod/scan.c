@@ -193,7 +193,7 @@ static void knote_measure(struct knote *kn, struct kevent_record *kev,
  * copy_to_user() has for sizes not known in advance.
  */
 static bool store_record(const struct kevent_record *kev,
-					 struct kevent_record __user *to)
+			 struct kevent_record __user *to)
 {
 	if (!user_write_access_begin(to, sizeof(*to)))
 		return false;

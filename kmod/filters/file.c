@@ -12,7 +12,6 @@
 #include <linux/wait_bit.h>
 
 #include "../kqueue.h"
-#include "fd.h"
 #include "file.h"
 
 /**

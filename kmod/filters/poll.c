@@ -8,7 +8,7 @@
 #include <linux/fs.h>
 #include <linux/slab.h>
 
-#include "fd.h"
+#include "poll.h"
 
 /**
  * struct poll_hook - passed through vfs_poll() to poll_add()
@@ -159,4 +159,29 @@ __poll_t fd_poll(struct knote *kn)
 	init_poll_funcptr(&pt, NULL);
 	pt._key = knote_events(kn);
 	return vfs_poll(kn->poll.file, &pt);
+}
+
+/* Ready for reading, or hung up. */
+bool poll_readable(struct knote *kn, struct kevent_record *kev)
+{
+	__poll_t mask = fd_poll(kn);
+
+	if (!(mask & EVENTS_READ))
+		return false;
+	kev->data = !!(mask & EPOLLIN);
+	if (mask & EPOLLHUP)
+		kev->flags |= EV_EOF;
+	return true;
+}
+
+bool poll_writable(struct knote *kn, struct kevent_record *kev)
+{
+	__poll_t mask = fd_poll(kn);
+
+	if (!(mask & EVENTS_WRITE))
+		return false;
+	kev->data = !!(mask & EPOLLOUT);
+	if (mask & EPOLLHUP)
+		kev->flags |= EV_EOF;
+	return true;
 }

@@ -2,6 +2,10 @@
 /*
  * Sockets. What they hold is read without their lock, as their poll methods
  * do: it may be old by the time it is used, but a change comes with a wake-up.
+ *
+ * The poll methods of TCP, UDP, raw, unix, netlink and packet sockets take
+ * spinlocks at most. Others may take the socket's lock (vsock), which whoever
+ * uses it may hold for long, or ask a server or a second socket behind them.
  */
 
 #include <linux/net.h>
@@ -10,11 +14,18 @@
 #include <net/tcp.h>
 
 #include "../compat.h"
-#include "fd.h"
+#include "kind.h"
+#include "poll.h"
 
+/*
+ * Not kept: a socket may become another behind its file. SMC puts itself in
+ * place of a TCP socket that asks for it as its upper layer protocol.
+ */
 static struct sock *knote_sock(const struct knote *kn)
 {
-	return sock_from_file(kn->poll.file)->sk;
+	const struct socket *sock = kn->poll.file->private_data;
+
+	return sock->sk;
 }
 
 static bool sk_is_inet_family(const struct sock *sk)
@@ -76,6 +87,27 @@ static bool sock_is_listening(const struct sock *sk)
 }
 
 /*
+ * It listened until it was shut down, after which it is as before listen(2),
+ * but for this flag, which only listening TCP sockets get, and keep.
+ */
+static bool sock_stopped_listening(const struct sock *sk)
+{
+	return sock_flag(sk, SOCK_RCU_FREE) &&
+	       (sock_is_tcp(sk) || sock_is_mptcp(sk)) &&
+	       sock_in_state(sk, TCPF_CLOSE);
+}
+
+/*
+ * Some families say no more than that they have hung up, as they do before they
+ * are connected.
+ */
+static bool sock_hung_up(const struct sock *sk, __poll_t mask)
+{
+	return (mask & EPOLLHUP) &&
+	       READ_ONCE(sk->sk_socket->state) > SS_UNCONNECTED;
+}
+
+/*
  * The sockets that change their receive queue under its lock, so that it can
  * be walked. Others (MPTCP, SCTP, TIPC, ...) have locks of their own for it.
  */
@@ -99,6 +131,35 @@ static bool sock_counts_bytes(const struct sock *sk)
 {
 	return sock_is_plain_tcp(sk) || sock_is_udp(sk) ||
 	       sock_has_walkable_queue(sk);
+}
+
+bool file_is_socket(struct file *file)
+{
+	return S_ISSOCK(file_inode(file)->i_mode);
+}
+
+/* Does its poll method never wait? See the head of this file. */
+bool file_is_quick_socket(struct file *file)
+{
+	const struct socket *sock = file->private_data;
+
+	return sock_is_tcp(sock->sk) || sock_is_udp(sock->sk) ||
+	       sock_has_walkable_queue(sock->sk);
+}
+
+/*
+ * A low-water mark may be below what poll calls readable; poll may not tell
+ * that a socket was shut down; and whether it is empty has little to do with
+ * whether it is writable.
+ */
+static int socket_attach(struct knote *kn)
+{
+	int ret = fd_poll_attach(kn);
+
+	if (!ret && (kn->filter == EVFILT_WRITE || kn->filter == EVFILT_EMPTY ||
+		     (kn->sfflags & NOTE_LOWAT)))
+		ret = 1;
+	return ret;
 }
 
 static s64 queue_bytes(const struct sk_buff_head *queue)
@@ -177,6 +238,14 @@ static void set_eof(const struct sock *sk, struct kevent_record *kev)
 	kev->fflags = READ_ONCE(sk->sk_err);
 }
 
+/* No more connections will come; a unix socket may have some left. */
+static void listener_ended(const struct sock *sk, struct kevent_record *kev)
+{
+	kev->flags |= EV_EOF;
+	kev->fflags = ECONNABORTED;
+	kev->data = sock_is_listening(sk) ? sock_backlog(sk, 0) : 0;
+}
+
 /*
  * Do so many bytes make it readable, without asking poll? It would say the
  * same of a stream of bytes, at some cost. Of datagrams it also knows whether
@@ -190,18 +259,42 @@ static bool sock_bytes_suffice(const struct sock *sk, s64 bytes)
 }
 
 /*
+ * The usual case, in which nobody needs to be asked: a connection of plain TCP
+ * with enough bytes.
+ */
+static __always_inline bool tcp_has_bytes(struct sock *sk,
+					  struct kevent_record *kev)
+{
+	int bytes;
+
+	if (!sock_is_plain_tcp(sk) ||
+	    READ_ONCE(sk->sk_state) != TCP_ESTABLISHED ||
+	    (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN))
+		return false;
+	bytes = tcp_inq(sk);
+	if (bytes <= 0 || bytes < READ_ONCE(sk->sk_rcvlowat))
+		return false;
+	kev->data = bytes;
+	return true;
+}
+
+/*
  * Readable: enough bytes, a connection, the end, or an error, which is for
  * getsockopt(SO_ERROR) to fetch. The end is reported along with what is left.
  */
-bool socket_readable(struct knote *kn, struct kevent_record *kev)
+static noinline bool sock_readable(struct knote *kn, struct sock *sk,
+				   struct kevent_record *kev)
 {
-	struct sock *sk = knote_sock(kn);
 	bool eof = READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN;
 	bool listening = sock_is_listening(sk);
 	bool lowat = (kn->sfflags & NOTE_LOWAT) && !listening &&
 		     sock_counts_bytes(sk);
 	__poll_t mask;
 
+	if ((listening && eof) || sock_stopped_listening(sk)) {
+		listener_ended(sk, kev);
+		return true;
+	}
 	/* Bytes second, or an end with bytes before it might look empty. */
 	smp_rmb();
 	kev->data = listening ? 0 : sock_bytes(sk);
@@ -213,7 +306,7 @@ bool socket_readable(struct knote *kn, struct kevent_record *kev)
 		return true;
 
 	mask = fd_poll(kn);
-	if (mask & EPOLLRDHUP) {
+	if ((mask & EPOLLRDHUP) || sock_hung_up(sk, mask)) {
 		/* It ended meanwhile, or notes its end elsewhere (vsock). */
 		kev->data = sock_bytes(sk);
 		set_eof(sk, kev);
@@ -231,6 +324,15 @@ bool socket_readable(struct knote *kn, struct kevent_record *kev)
 	if (!kev->data && (!sock_counts_bytes(sk) || sk->sk_type == SOCK_STREAM))
 		kev->data = 1;
 	return true;
+}
+
+bool socket_readable(struct knote *kn, struct kevent_record *kev)
+{
+	struct sock *sk = knote_sock(kn);
+
+	if (!(kn->sfflags & NOTE_LOWAT) && tcp_has_bytes(sk, kev))
+		return true;
+	return sock_readable(kn, sk, kev);
 }
 
 static s64 sock_room(struct sock *sk)
@@ -256,7 +358,7 @@ static void sock_want_space(struct sock *sk)
 	smp_mb__after_atomic();
 }
 
-bool socket_writable(struct knote *kn, struct kevent_record *kev)
+static bool socket_writable(struct knote *kn, struct kevent_record *kev)
 {
 	struct sock *sk = knote_sock(kn);
 	__poll_t mask;
@@ -271,7 +373,11 @@ bool socket_writable(struct knote *kn, struct kevent_record *kev)
 	mask = fd_poll(kn);
 	if (mask & EPOLLERR)
 		return true;
-	/* Poll calls writable what was never connected, or what listens. */
+	if (sock_hung_up(sk, mask)) {
+		set_eof(sk, kev);
+		return true;
+	}
+	/* Poll calls writable what is not connected, or what listens. */
 	if (sock_in_state(sk, TCPF_CLOSE | TCPF_LISTEN))
 		return false;
 	/* While it connects, only poll knows (of TCP Fast Open). */
@@ -312,3 +418,19 @@ bool socket_empty(struct knote *kn, struct kevent_record *kev)
 		set_eof(sk, kev);
 	return !kev->data;
 }
+
+const struct fd_kind socket_kind = {
+	.flags = FD_KIND_POLLED,
+	.attach = socket_attach,
+	.detach = fd_poll_detach,
+	.readable = socket_readable,
+	.writable = socket_writable,
+};
+
+const struct fd_kind socket_other_kind = {
+	.flags = FD_KIND_POLLED | FD_KIND_SLOW,
+	.attach = socket_attach,
+	.detach = fd_poll_detach,
+	.readable = socket_readable,
+	.writable = socket_writable,
+};

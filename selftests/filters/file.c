@@ -3,6 +3,7 @@
  * Regular files: data of READ is the distance from the offset to the end.
  */
 #include <sys/inotify.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "expect.h"
@@ -355,6 +356,67 @@ TEST_F(file, tail)
 		ASSERT_LT(0, wait(&i));
 		ASSERT_EQ(0, i);
 	}
+}
+
+/* Always ready, with this data, and not by its size or offset. */
+static bool always_ready(int fd, long long data)
+{
+	int kq = kq_with(fd, EVFILT_READ, EV_ADD, 0, 0);
+	struct kevent ev[2];
+	bool ok = true;
+	char buf[64];
+	int i;
+
+	for (i = 0; ok && i < 3; i++) {
+		ok = kq_collect(kq, ev, 2) == 1 && ev[0].data == data &&
+		     !(ev[0].flags & (EV_EOF | EV_ERROR));
+		/* So that the offset moves, to the end as well. */
+		while (i == 1 && read(fd, buf, sizeof(buf)) > 0)
+			;
+	}
+	close(kq);
+	return ok;
+}
+
+/*
+ * Files that are made up when they are read have no size to go by: always ready.
+ * Those that can be polled, to wait for a change, tell 1 instead of nothing.
+ */
+TEST(sizeless)
+{
+	static const struct {
+		const char *path;
+		long long data;
+	} file[] = {
+		{ "/proc/self/status", 0 },
+		{ "/proc/self/maps", 0 },
+		{ "/proc/meminfo", 1 },
+		{ "/proc/sys/kernel/ostype", 1 },
+		{ "/sys/module/kevent/refcnt", 1 },
+	};
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(file); i++) {
+		fd = open(file[i].path, O_RDONLY | O_CLOEXEC);
+		ASSERT_LE(0, fd);
+		EXPECT_TRUE(always_ready(fd, file[i].data)) TH_LOG("%s", file[i].path);
+		close(fd);
+	}
+}
+
+/*
+ * What has no name is no file with a size, though some kernels call it a regular
+ * file, and has nothing to be woken by.
+ */
+TEST(nameless)
+{
+	int fd = syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
+
+	if (fd < 0)
+		SKIP(return, "not root");
+	EXPECT_TRUE(always_ready(fd, 0));
+	close(fd);
 }
 
 TEST_HARNESS_MAIN

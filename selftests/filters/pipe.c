@@ -4,6 +4,7 @@
  */
 #include <limits.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "expect.h"
@@ -225,8 +226,11 @@ TEST_F(pipe, write_without_reader)
 	ASSERT_NONE(self->kq);
 }
 
-/* READ of the end that only writes is accepted and never fires, nor does WRITE of the other. */
-TEST_F(pipe, wrong_end_never_fires)
+/*
+ * READ of the end that only writes, and WRITE of the other, are accepted and say
+ * nothing, whatever passes through the pipe.
+ */
+TEST_F(pipe, wrong_end_silent)
 {
 	ASSERT_EQ(0, kq_set(self->kq, self->wr, EVFILT_READ, EV_ADD));
 	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_WRITE, EV_ADD));
@@ -235,11 +239,111 @@ TEST_F(pipe, wrong_end_never_fires)
 	ASSERT_QUIET(self->kq);
 	ASSERT_TRUE(take(self->rd, 100));
 	ASSERT_QUIET(self->kq);
-	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_WRITE, EV_DELETE));
+}
+
+/* READ of the writing end wakes with EV_EOF when the last reader goes, not before. */
+TEST_F(pipe, writing_end_read)
+{
+	int other = dup(self->rd);
+	struct waiter w;
+
+	ASSERT_TRUE(put(self->wr, 100));
+	ASSERT_EQ(0, kq_set(self->kq, self->wr, EVFILT_READ, EV_ADD));
+	close(other);
+	ASSERT_NONE(self->kq);
+	ASSERT_TRUE(waiter_start(&w, self->kq, 1, -1));
 	close(self->rd);
 	self->rd = -1;
-	ASSERT_QUIET(self->kq);
+	ASSERT_TRUE(waiter_join(&w));
+	ASSERT_EQ(1, w.ret);
+	ASSERT_NE(0, w.ev[0].flags & EV_EOF);
+	ASSERT_EVENT(self->kq, self->wr, EVFILT_READ, 0, EV_EOF, 0);
+	/* And from the start, if the registration is later. */
 	ASSERT_EQ(0, kq_set(self->kq, self->wr, EVFILT_READ, EV_DELETE));
+	ASSERT_EQ(0, kq_set(self->kq, self->wr, EVFILT_READ, EV_ADD | EV_CLEAR));
+	ASSERT_EVENT(self->kq, self->wr, EVFILT_READ, 0, EV_EOF, 0);
+	ASSERT_NONE(self->kq);
+}
+
+/* WRITE of the reading end has EV_EOF when the last writer has gone. */
+TEST_F(pipe, reading_end_write)
+{
+	ASSERT_TRUE(put(self->wr, 100));
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_WRITE, EV_ADD));
+	ASSERT_NONE(self->kq);
+	close(self->wr);
+	self->wr = -1;
+	ASSERT_EVENT(self->kq, self->rd, EVFILT_WRITE, 0, EV_EOF, 0);
+}
+
+/*
+ * A stranger who splices from a socket that stays silent keeps the pipe's mutex
+ * for as long as he likes: the bytes are counted all the same.
+ */
+TEST_F(pipe, read_while_held)
+{
+	int sock[2], status;
+	pid_t child;
+
+	ASSERT_TRUE(put(self->wr, 5000));
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_READ, EV_ADD));
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock));
+	/* Or splice would not wait. */
+	ASSERT_EQ(0, fcntl(self->wr, F_SETFL, 0));
+	child = fork();
+	if (!child) {
+		close(sock[1]);
+		_exit(splice(sock[0], NULL, self->wr, NULL, 100, 0) != 3);
+	}
+	ASSERT_LT(0, child);
+	ASSERT_TRUE(wait_asleep_in(child, SYS_splice));
+	ASSERT_READY(self->kq, self->rd, EVFILT_READ, 5000);
+	ASSERT_EQ(3, write(sock[1], "abc", 3));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_EQ(0, status);
+	ASSERT_READY(self->kq, self->rd, EVFILT_READ, 5003);
+	close(sock[0]);
+	close(sock[1]);
+}
+
+/* While others change the size of a pipe, none of its bytes is missed. */
+TEST_F(pipe, read_while_resized)
+{
+	const int sizes[] = { self->size, 8 * PIPE_BUF, 2 * self->size };
+	struct kevent ev;
+	int i, status;
+	pid_t child;
+
+	ASSERT_TRUE(put(self->wr, 6 * PIPE_BUF));
+	ASSERT_TRUE(take(self->rd, 2 * PIPE_BUF));
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_READ, EV_ADD));
+	child = fork();
+	if (!child) {
+		for (i = 0; i < 3000; i++)
+			if (fcntl(self->wr, F_SETPIPE_SZ, sizes[i % 3]) < 0)
+				_exit(1);
+		_exit(0);
+	}
+	ASSERT_LT(0, child);
+	do {
+		ASSERT_EQ(1, kq_collect(self->kq, &ev, 1));
+		ASSERT_EQ(4 * PIPE_BUF, ev.data);
+	} while (!waitpid(child, &status, WNOHANG));
+	ASSERT_EQ(0, status);
+}
+
+/* Root may have pipes that are larger than what is looked at in one piece. */
+TEST_F(pipe, read_large)
+{
+	const long large = 4 << 20;
+
+	if (fcntl(self->wr, F_SETPIPE_SZ, large) < 0)
+		SKIP(return, "may not have so large a pipe");
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_READ, EV_ADD));
+	ASSERT_TRUE(put(self->wr, 3000));
+	ASSERT_TRUE(take(self->rd, 3000));
+	ASSERT_TRUE(put(self->wr, large - PIPE_BUF));
+	ASSERT_READY(self->kq, self->rd, EVFILT_READ, large - PIPE_BUF);
 }
 
 FIXTURE(fifo)
@@ -340,6 +444,38 @@ TEST_F(fifo, write_eof_clears)
 	ASSERT_LE(0, self->rd);
 	ASSERT_READY(self->kq, wr, EVFILT_WRITE, size);
 	close(wr);
+}
+
+/* READ of the writing end has EV_EOF until a reader comes back. */
+TEST_F(fifo, writing_end_read)
+{
+	int i, wr = open_writer(self->path);
+
+	ASSERT_EQ(0, kq_set(self->kq, wr, EVFILT_READ, EV_ADD));
+	for (i = 0; i < 3; i++) {
+		ASSERT_NONE(self->kq);
+		close(self->rd);
+		ASSERT_EVENT(self->kq, wr, EVFILT_READ, 0, EV_EOF, 0);
+		self->rd = open(self->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		ASSERT_LE(0, self->rd);
+	}
+	ASSERT_NONE(self->kq);
+	close(wr);
+}
+
+/* WRITE of the reading end: no end before there was a writer, nor when one is back. */
+TEST_F(fifo, reading_end_write)
+{
+	int i, wr;
+
+	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_WRITE, EV_ADD));
+	for (i = 0; i < 3; i++) {
+		wr = open_writer(self->path);
+		ASSERT_LE(0, wr);
+		ASSERT_NONE(self->kq);
+		close(wr);
+		ASSERT_EVENT(self->kq, self->rd, EVFILT_WRITE, 0, EV_EOF, 0);
+	}
 }
 
 /* A descriptor open for both directions has both filters, and sees no end. */

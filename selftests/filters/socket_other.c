@@ -85,6 +85,15 @@ TEST_F(mptcp, listener)
 	close(kqw);
 }
 
+/* Multipath TCP: a listening socket that is shut down has EV_EOF and ECONNABORTED. */
+TEST_F(mptcp, listener_shutdown)
+{
+	ASSERT_EQ(0, kq_set(self->kq, self->ls, EVFILT_READ, EV_ADD));
+	ASSERT_NONE(self->kq);
+	ASSERT_EQ(0, shutdown(self->ls, SHUT_RDWR));
+	ASSERT_EVENT(self->kq, self->ls, EVFILT_READ, 0, EV_EOF, ECONNABORTED);
+}
+
 /* Multipath TCP: READ fires for data, not when it is drained, and with EV_EOF at the end. */
 TEST_F(mptcp, stream)
 {

@@ -87,7 +87,7 @@ static enum ready read_ready(const struct note *n, const struct file *f,
 	case SOURCE_EVENTFD:
 		return yes_if(f->counter);
 	case SOURCE_PIPE:
-		return yes_if(f->end == 0 && p->poll & (POLLIN | POLLHUP));
+		return yes_if(p->poll & (f->end ? POLLERR : POLLIN | POLLHUP));
 	case SOURCE_UNIX:
 	case SOURCE_PACKET:
 	case SOURCE_TCP:
@@ -113,7 +113,7 @@ static enum ready write_ready(const struct note *n, const struct file *f,
 	case SOURCE_EVENTFD:
 		return READY_YES;
 	case SOURCE_PIPE:
-		return yes_if(f->end == 1 && (out || p->poll & POLLERR));
+		return yes_if(f->end ? out || over : over);
 	case SOURCE_LISTEN:
 		return READY_NO;
 	case SOURCE_UNIX:
@@ -269,7 +269,10 @@ static void check_read(struct model *m, const struct file *f, const struct probe
 
 	switch (f->kind) {
 	case SOURCE_PIPE:
-		eof = p->poll & POLLHUP;
+		eof = p->poll & (f->end ? POLLERR : POLLHUP);
+		/* FIONREAD works on either end. */
+		if (f->end && kev->data)
+			fail(m->a, "a writing end has %lld to read", kev->data);
 		break;
 	case SOURCE_UNIX:
 		eof = p->poll & POLLRDHUP;
@@ -308,6 +311,11 @@ static void check_write(struct model *m, const struct file *f, const struct prob
 			     (unsigned long long)f->counter, kev->data);
 		break;
 	case SOURCE_PIPE:
+		if (!f->end) {
+			if (kev->data || !(kev->flags & EV_EOF))
+				fail(m->a, "a reading end has room for %lld", kev->data);
+			break;
+		}
 		if (kev->data < 0 || kev->data % PIPE_BUF ||
 		    (!kev->data && !(p->poll & POLLERR)))
 			fail(m->a, "a pipe has room for %lld", kev->data);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Kinds of descriptors. The filters (fd.c) choose one when a descriptor is
+ * registered and ask it from then on. Below each other:
+ *
+ *	fd.c		the filters
+ *	kind.c		the table of kinds, and which one a file is
+ *	pipe.c ...	the kinds
+ *	poll.c		wait queues and poll methods
+ */
+#ifndef _KEVENT_FILTERS_KIND_H
+#define _KEVENT_FILTERS_KIND_H
+
+#include "../knote.h"
+
+/* Indices of the table, kept in knote.kind. */
+enum fd_kind_index {
+	FD_OTHER,
+	FD_SOCKET,
+	FD_SOCKET_OTHER,
+	FD_PIPE,
+	FD_EVENTFD,
+	FD_QUEUE,
+	FD_TTY,
+	FD_INOTIFY,
+	FD_FILE,
+	FD_PLAIN,
+	FD_KINDS
+};
+
+/*
+ * Its functions may wait for others: for a driver, a server in user space, a
+ * lock that is held while somebody's memory is copied. Knotes of such a kind
+ * get KNOTE_SLOW. Of the kinds without it, each says why it does not wait.
+ */
+#define FD_KIND_SLOW	BIT(0)
+/* Has wait queues and a poll method that is to be believed. */
+#define FD_KIND_POLLED	BIT(1)
+
+/**
+ * struct fd_kind - the functions of a kind
+ * @flags: FD_KIND_*
+ * @attach: connect a knote of any of the filters, as kevent_filter.attach does.
+ *	The caller takes the reference to the file
+ * @detach: disconnect it
+ * @readable: the event function of EVFILT_READ
+ * @writable: the event function of EVFILT_WRITE
+ * @measure: as kevent_filter.measure, for EVFILT_READ. Optional
+ */
+struct fd_kind {
+	unsigned int flags;
+	int (*attach)(struct knote *kn);
+	void (*detach)(struct knote *kn);
+	bool (*readable)(struct knote *kn, struct kevent_record *kev);
+	bool (*writable)(struct knote *kn, struct kevent_record *kev);
+	s64 (*measure)(struct knote *kn, void __user *scratch);
+};
+
+extern const struct fd_kind *const fd_kinds[FD_KINDS];
+
+enum fd_kind_index fd_kind_of(struct file *file);
+
+static inline const struct fd_kind *knote_kind(const struct knote *kn)
+{
+	return fd_kinds[kn->kind];
+}
+
+/* eventfd.c; see eventfd.h */
+extern const struct fd_kind eventfd_kind;
+bool file_is_eventfd(struct file *file);
+
+/* pipe.c */
+extern const struct fd_kind pipe_kind;
+bool file_is_pipe(const struct file *file);
+bool pipe_readable(struct knote *kn, struct kevent_record *kev);
+
+/* queue.c */
+extern const struct fd_kind queue_kind;
+
+/* socket.c */
+extern const struct fd_kind socket_kind;
+extern const struct fd_kind socket_other_kind;
+bool file_is_socket(struct file *file);
+bool file_is_quick_socket(struct file *file);
+bool socket_readable(struct knote *kn, struct kevent_record *kev);
+bool socket_empty(struct knote *kn, struct kevent_record *kev);
+
+/* fionread.c */
+extern const struct fd_kind tty_kind;
+extern const struct fd_kind inotify_kind;
+bool file_is_tty(const struct file *file);
+bool file_is_inotify(const struct file *file);
+
+#endif /* _KEVENT_FILTERS_KIND_H */
