@@ -274,7 +274,7 @@ static long long time_write(const struct files *files, struct user *users, int n
 	long long took[ROUNDS], end = ts_ms() + SERIES_MS;
 	long i;
 
-	for (i = 0; more_rounds(i, 15, ROUNDS, end); i++) {
+	for (i = 0; more_rounds(i, 7, ROUNDS, end); i++) {
 		if (sched_setscheduler(0, SCHED_FIFO, &fifo))
 			return -1;
 		took[i] = time_one(files);
