@@ -32,8 +32,9 @@
  *               table's last descriptor of it goes, at the latest with the
  *               table. (A queue that never had a descriptor, but lives in an
  *               io_uring, has no knotes, since there is no ioctl on it.)
- *  fsnotify mark an allocation of its own (filters/file.c): its callback may
- *               run after detach and then finds no knote.
+ *  fsnotify mark an allocation of its own (filters/mark.c), shared by all
+ *               knotes of an inode: its callback may run after the last was
+ *               detached and then finds none.
  *  hrtimer      embedded; detach cancels it and waits.
  *  filter       a knote of another module's filter holds that module.
  *
@@ -138,8 +139,9 @@ struct knote_wait {
  * @close_node: in the close table, under the bucket's lock
  * @close_work: the hook's, once it has taken the knote out of the table
  * @close_llist: the same, where the task cannot run work any more
- * @wait: on the file's first wait queue. @wait.private is the filter's: the
- *	chain of further knote_waits, a file's mark or a queue's nest_link
+ * @wait: on the file's first wait queue; of what has none but a file_mark, its
+ *	entry is on that. @wait.private is the filter's: the chain of further
+ *	knote_waits, a file_mark or a queue's nest_link
  * @whead: that queue; NULL if there is none, or no more (POLLFREE)
  */
 struct knote_poll {

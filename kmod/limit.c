@@ -4,8 +4,8 @@
  * are kernel memory, so there is a limit for each user ID, as for epoll.
  *
  * Of some there may be fewer, since they can cost others time: timers that are
- * due at once expire in one interrupt, and whoever writes to a file visits all
- * marks on it.
+ * due at once expire in one interrupt, and the knotes of one file are told of a
+ * change one after the other.
  */
 
 #include <linux/cred.h>

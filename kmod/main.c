@@ -14,7 +14,7 @@
 
 #include "compat.h"
 #include "fdclose.h"
-#include "filters/file.h"
+#include "filters/mark.h"
 #include "kqueue.h"
 
 #define CREATE_TRACE_POINTS
@@ -320,7 +320,7 @@ static int __init kevent_init(void)
 	ret = knote_cache_init();
 	if (ret)
 		return ret;
-	ret = file_filter_init();
+	ret = file_marks_init();
 	if (ret)
 		goto free_cache;
 	ret = fdclose_init();
@@ -336,7 +336,7 @@ static int __init kevent_init(void)
 free_fdclose:
 	fdclose_exit();
 free_files:
-	file_filter_exit();
+	file_marks_exit();
 free_cache:
 	knote_cache_exit();
 	return ret;
@@ -345,13 +345,13 @@ module_init(kevent_init);
 
 /*
  * No queue is open, each would hold the module; what is left is what runs
- * after the last close: see fdclose_exit(), file_filter_exit() and RCU.
+ * after the last close: see fdclose_exit(), file_marks_exit() and RCU.
  */
 static void __exit kevent_exit(void)
 {
 	misc_deregister(&kevent_device);
 	fdclose_exit();
-	file_filter_exit();
+	file_marks_exit();
 	knote_cache_exit();
 	/* For an irq_work that is late: see kqueue_free(). */
 	synchronize_rcu();

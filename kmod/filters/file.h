@@ -8,9 +8,6 @@
 struct knote;
 struct kevent_record;
 
-int file_filter_init(void);
-void file_filter_exit(void);
-
 int file_attach(struct knote *kn);
 void file_detach(struct knote *kn);
 bool file_readable(struct knote *kn, struct kevent_record *kev);
