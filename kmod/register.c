@@ -98,7 +98,7 @@ static int grow_fds(struct kqueue *kq, unsigned int fd)
 	return 0;
 }
 
-/* Into the queue's table; the first descriptor also brings in the hook. */
+/* Into the queue's table; the first descriptor also needs the hook. */
 static int knote_link(struct kqueue *kq, struct knote *kn)
 {
 	int ret;
@@ -110,6 +110,7 @@ static int knote_link(struct kqueue *kq, struct knote *kn)
 			ret = fdclose_hook_get();
 			if (ret)
 				return ret;
+			fdclose_follow(kq);
 		}
 		kq->nfd_knotes++;
 		kn->fd_next = kq->fds[kn->ident];
@@ -140,7 +141,7 @@ static void knote_unlink(struct kqueue *kq, struct knote *kn)
 			pos = &(*pos)->fd_next;
 		*pos = kn->fd_next;
 		if (!--kq->nfd_knotes)
-			fdclose_hook_put();
+			fdclose_unfollow(kq);
 	} else {
 		rhashtable_remove_fast(&kq->idents, &kn->hash,
 				       kqueue_ident_params);
@@ -359,15 +360,19 @@ static int apply_fd(struct kqueue *kq, const struct kevent_filter *ops,
 	if (kev->ident > INT_MAX)
 		return -EBADF;
 	f = fdget(kev->ident);
-	if (!fd_file(f))
+	kn = find_fd(kq, kev->ident, kev->filter);
+	if (!fd_file(f)) {
+		if (kn)
+			fdclose_suspect(kn);
 		return -EBADF;
+	}
 
 	/*
 	 * The number may have been closed and used again by another thread,
 	 * with the first one's hook still on its way to the knote.
 	 */
-	kn = find_fd(kq, kev->ident, kev->filter);
 	if (kn && (kn->poll.file != fd_file(f) || knote_is_closed(kn))) {
+		fdclose_suspect(kn);
 		kqueue_drop(kq, kn);
 		kn = NULL;
 	}
