@@ -81,66 +81,92 @@ static inline void closehook_unfollow(const struct files_struct *files)
 	atomic_dec(closehook_counter(files));
 }
 
-/* A call of the hook. All that can be is inlined: every close() pays for it. */
+/*
+ * A call of the hook: can it end here? Every close() pays for this, so all of it
+ * is inlined, and what follows is called last of all, to spare the stack.
+ */
+static __always_inline bool
+closehook_is_idle(const struct file *file, const struct files_struct *files,
+		  bool (*idle)(const struct file *file,
+			       const struct files_struct *files))
+{
+	if (static_branch_unlikely(&closehook_in_test))
+		return false;
+	if (likely(!atomic_read(closehook_counter(files))))
+		return true;
+	if (unlikely(!idle(file, files)))
+		return false;
+	/* In this order: see closehook_accuse(). */
+	smp_rmb();
+	return likely(file != READ_ONCE(closehook_accused));
+}
+
+/* The rest of the call. */
 static __always_inline void
 closehook_call(struct file *file, struct files_struct *files,
-	       bool (*closed)(struct file *file, struct files_struct *files))
+	       void (*closed)(struct file *file, struct files_struct *files))
 {
 	if (static_branch_unlikely(&closehook_in_test))
 		closehook_look(file, files);
-	if (likely(!atomic_read(closehook_counter(files))))
+	if (!atomic_read(closehook_counter(files)))
 		return;
-
-	/* Last, and in this order: see closehook_accuse(). */
-	if (closed(file, files))
-		smp_mb();
-	else
-		smp_rmb();
-	if (unlikely(file == READ_ONCE(closehook_accused)))
+	closed(file, files);
+	/* In this order: see closehook_accuse(). */
+	smp_mb();
+	if (file == READ_ONCE(closehook_accused))
 		closehook_heard(file, files);
 }
 
 #ifdef KEVENT_CLOSE_FTRACE
-#define CLOSEHOOK_FTRACE(name, closed)					\
+#define CLOSEHOOK_FTRACE(name, idle)					\
 static void notrace name##_ftrace(unsigned long ip,			\
 				  unsigned long parent_ip,		\
 				  struct ftrace_ops *ops,		\
 				  struct ftrace_regs *fregs)		\
 {									\
-	closehook_call((struct file *)kevent_ftrace_arg(fregs, 0),	\
-		       (struct files_struct *)kevent_ftrace_arg(fregs, 1), \
-		       closed);						\
+	void *file = (void *)kevent_ftrace_arg(fregs, 0);		\
+	void *files = (void *)kevent_ftrace_arg(fregs, 1);		\
+									\
+	if (!closehook_is_idle(file, files, idle))			\
+		name##_call(file, files);				\
 }
 #define CLOSEHOOK_FTRACE_NAME(name)	.ftrace = name##_ftrace,
 #else
-#define CLOSEHOOK_FTRACE(name, closed)
+#define CLOSEHOOK_FTRACE(name, idle)
 #define CLOSEHOOK_FTRACE_NAME(name)
 #endif
 
 #ifdef KEVENT_CLOSE_KPROBE
-#define CLOSEHOOK_KPROBE(name, closed)					\
+#define CLOSEHOOK_KPROBE(name, idle)					\
 static int name##_kprobe(struct kprobe *probe, struct pt_regs *regs)	\
 {									\
-	closehook_call((struct file *)regs_get_kernel_argument(regs, 0), \
-		       (struct files_struct *)				\
-		       regs_get_kernel_argument(regs, 1), closed);	\
+	void *file = (void *)regs_get_kernel_argument(regs, 0);		\
+	void *files = (void *)regs_get_kernel_argument(regs, 1);	\
+									\
+	if (!closehook_is_idle(file, files, idle))			\
+		name##_call(file, files);				\
 	return 0;							\
 }
 #define CLOSEHOOK_KPROBE_NAME(name)	.kprobe = name##_kprobe,
 #else
-#define CLOSEHOOK_KPROBE(name, closed)
+#define CLOSEHOOK_KPROBE(name, idle)
 #define CLOSEHOOK_KPROBE_NAME(name)
 #endif
 
 /*
- * Define the callbacks @name, which call the inline function @closed with the
- * file and the table. Context: in the thread that closes, after the slot was
- * cleared and before anything is released; preemption may be off. It returns whether it
- * did more than read.
+ * Define the callbacks @name for closehook_init(). They ask the inline function
+ * @idle whether the close of a file in a table can be of no interest, and call
+ * @closed if not. Context: in the thread that closes, after the slot was cleared
+ * and before anything is released; preemption may be off.
  */
-#define CLOSEHOOK_CALLBACKS(name, closed)				\
-CLOSEHOOK_FTRACE(name, closed)						\
-CLOSEHOOK_KPROBE(name, closed)						\
+#define CLOSEHOOK_CALLBACKS(name, idle, closed)				\
+static noinline void notrace name##_call(struct file *file,		\
+					 struct files_struct *files)	\
+{									\
+	closehook_call(file, files, closed);				\
+}									\
+CLOSEHOOK_FTRACE(name, idle)						\
+CLOSEHOOK_KPROBE(name, idle)						\
 static const struct closehook_callbacks name = {			\
 	CLOSEHOOK_FTRACE_NAME(name)					\
 	CLOSEHOOK_KPROBE_NAME(name)					\

@@ -204,22 +204,23 @@ static void close_file(struct hlist_bl_head *bucket, struct file *file,
 	}
 }
 
-/*
- * A descriptor of @file was taken out of @files, which is followed. Returns
- * false if all that took was a look.
- */
-static __always_inline bool descriptor_closed(struct file *file,
+/* A descriptor of @file was taken out of @files, which is followed: so what? */
+static __always_inline bool close_is_idle(const struct file *file,
+					  const struct files_struct *files)
+{
+	return hlist_bl_empty(bucket_of(file, files));
+}
+
+static __always_inline void descriptor_closed(struct file *file,
 					      struct files_struct *files)
 {
 	struct hlist_bl_head *bucket = bucket_of(file, files);
 
-	if (likely(hlist_bl_empty(bucket)))
-		return false;
-	close_file(bucket, file, files);
-	return true;
+	if (!hlist_bl_empty(bucket))
+		close_file(bucket, file, files);
 }
 
-CLOSEHOOK_CALLBACKS(close_callbacks, descriptor_closed);
+CLOSEHOOK_CALLBACKS(close_callbacks, close_is_idle, descriptor_closed);
 
 /*
  * Have the hook in place, before the first descriptor is registered and from
@@ -306,7 +307,7 @@ int __init fdclose_init(void)
 	unsigned long buckets = totalram_pages() / PAGES_PER_BUCKET;
 	int ret;
 
-	close_bits = clamp_t(unsigned int, ilog2(buckets | 1), BUCKET_BITS_MIN,
+	close_bits = clamp_t(unsigned int, order_base_2(buckets), BUCKET_BITS_MIN,
 			     BUCKET_BITS_MAX);
 	close_table = kvcalloc(1UL << close_bits, sizeof(*close_table),
 			       GFP_KERNEL);
