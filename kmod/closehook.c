@@ -453,6 +453,8 @@ static bool miss_told;
 void notrace closehook_heard(const struct file *file,
 			     const struct files_struct *files)
 {
+	/* Pairs with the release in closehook_accuse(). */
+	smp_rmb();
 	if (files == READ_ONCE(accused_table))
 		WRITE_ONCE(accused_heard, true);
 }
@@ -543,8 +545,10 @@ static void remove_or_stay(void)
 		return;
 	pr_err("the hook on %s cannot be removed (%d): the module stays until the machine is booted again\n",
 	       hook_function, ret);
-	for (;;)
-		schedule_timeout_idle(MAX_SCHEDULE_TIMEOUT);
+	for (;;) {
+		set_current_state(TASK_IDLE | TASK_FREEZABLE);
+		schedule();
+	}
 }
 
 /* Context: nobody asks for the hook any more. Afterwards it is not called. */

@@ -39,9 +39,9 @@
  * when they close descriptors, and the lock of an open fdinfo. Under it, any
  * of: mmap_lock (copying), the locks that a source's poll and ioctl take, a
  * pipe's mutex, another queue's mtx (trylock only), kq->idents.mutex,
- * fsnotify's mark_mutex, nest_lock, the close hook's mutex and ftrace's under
- * that, a close table bucket. Under a source's lock (that is, in a wake
- * callback) or a file_mark's, only kq->waiters.lock, which is a raw one.
+ * fsnotify's mark_mutex, nest_lock, the file_lock of the descriptor table, a
+ * close table bucket. Under a source's lock (that is, in a wake callback) or a
+ * file_mark's, only kq->waiters.lock, which is a raw one.
  */
 #ifndef _KEVENT_KNOTE_H
 #define _KEVENT_KNOTE_H

@@ -11,7 +11,7 @@
 #include <sys/eventfd.h>
 
 #define KPROBES		"/sys/kernel/debug/kprobes/enabled"
-#define TRACER		"/sys/kernel/tracing/current_tracer"
+#define INSTANCE	"/sys/kernel/tracing/instances/kevent_hook"
 
 /* What the kernel's log says of a hook that does not work. */
 #define REFUSED		"descriptors are refused"
@@ -343,6 +343,90 @@ TEST_F_TIMEOUT(hook, kprobes_switched_off, 60)
 	EXPECT_TRUE(follows_closing(kq2, self->f.fd[1]));
 	close(kq);
 	close(kq2);
+}
+
+static bool write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t len = strlen(text);
+	bool ok = fd >= 0 && write(fd, text, len) == len;
+
+	close(fd);
+	return ok;
+}
+
+/* A tracer of one function, whose removal keeps ftrace locked for a while. */
+struct tracer {
+	pthread_t thread;
+	int tid;
+	int gone;
+};
+
+static void *tracer_remove(void *arg)
+{
+	struct tracer *t = arg;
+
+	__atomic_store_n(&t->tid, gettid(), __ATOMIC_RELEASE);
+	write_text(INSTANCE "/current_tracer", "nop");
+	__atomic_store_n(&t->gone, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Returns when the removal waits for others. */
+static bool tracer_start(struct tracer *t)
+{
+	memset(t, 0, sizeof(*t));
+	return write_text(INSTANCE "/set_ftrace_filter", "filp_open") &&
+	       write_text(INSTANCE "/current_tracer", "function") &&
+	       !pthread_create(&t->thread, NULL, tracer_remove, t) &&
+	       WAIT_FOR(__atomic_load_n(&t->tid, __ATOMIC_ACQUIRE)) &&
+	       wait_asleep_in(t->tid, SYS_write);
+}
+
+/*
+ * The first who registers in a module just loaded is killed while ftrace is
+ * locked. Did he go before it was not any more?
+ */
+static bool killed_in_time(struct files *f)
+{
+	struct tracer t;
+	pid_t pid;
+	bool ok;
+	int kq;
+
+	if (module_loaded("kevent") && module_unload("kevent"))
+		return false;
+	if (module_load(f->ko, "") || !tracer_start(&t))
+		return false;
+	pid = fork();
+	if (!pid) {
+		kq = kqueue();
+		kq_set(kq, f->other, EVFILT_READ, EV_ADD);
+		pause();
+	}
+	ok = wait_asleep(pid) && !kill(pid, SIGKILL) &&
+	     waitpid(pid, NULL, 0) == pid &&
+	     !__atomic_load_n(&t.gone, __ATOMIC_ACQUIRE);
+	pthread_join(t.thread, NULL);
+	return ok;
+}
+
+#define KILL_TRIES	10
+
+/* Who waits for the hook, since others hold ftrace's lock, can be killed. */
+TEST_F_TIMEOUT(hook, waiting_can_be_killed, 120)
+{
+	bool ok = false;
+	int i;
+
+	if (mkdir(INSTANCE, 0700) && errno != EEXIST)
+		SKIP(return, "no instances of tracers: %s", strerror(errno));
+	if (!write_text(INSTANCE "/current_tracer", "nop"))
+		SKIP(return, "no choice of tracers: %s", strerror(errno));
+	for (i = 0; i < KILL_TRIES && !ok; i++)
+		ok = killed_in_time(&self->f);
+	EXPECT_EQ(0, rmdir(INSTANCE));
+	EXPECT_TRUE(ok);
 }
 
 TEST_HARNESS_MAIN
