@@ -396,6 +396,12 @@ static void hook_work_fn(struct work_struct *work)
 
 static DECLARE_WORK(hook_work, hook_work_fn);
 
+static bool has_run_since(unsigned int runs)
+{
+	/* Pairs with hook_work_fn(). */
+	return smp_load_acquire(&hook_runs) != runs;
+}
+
 /**
  * closehook_get() - have the hook in place and working
  *
@@ -416,9 +422,7 @@ int closehook_get(void)
 
 	runs = READ_ONCE(hook_runs);
 	queue_work(hook_wq, &hook_work);
-	/* Pairs with hook_work_fn(). */
-	if (wait_event_killable(hook_wait,
-				smp_load_acquire(&hook_runs) != runs))
+	if (wait_event_killable(hook_wait, has_run_since(runs)))
 		return -EINTR;
 	return READ_ONCE(hook_result);
 }
@@ -497,6 +501,7 @@ bool closehook_accuse(const struct file *file,
 	WRITE_ONCE(accused_table, files);
 	/* Pairs with closehook_call(); see the drawing above. */
 	smp_store_release(&closehook_accused, file);
+	/* Before the caller's look at the mark; see there, too. */
 	smp_mb();
 	return true;
 }

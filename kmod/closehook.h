@@ -24,9 +24,12 @@ struct file;
 struct files_struct;
 
 /**
- * struct closehook_callbacks - what is hooked in, made by CLOSEHOOK_CALLBACKS()
+ * struct closehook_callbacks - what is hooked in
  * @ftrace: for ftrace
  * @kprobe: for a kprobe
+ *
+ * Context of both: in the thread that closes, after the slot was cleared and
+ * before anything is released; preemption may be off.
  */
 struct closehook_callbacks {
 #ifdef KEVENT_CLOSE_FTRACE
@@ -83,7 +86,9 @@ static inline void closehook_unfollow(const struct files_struct *files)
 
 /*
  * A call of the hook: can it end here? Every close() pays for this, so all of it
- * is inlined, and what follows is called last of all, to spare the stack.
+ * is inlined, with @idle, which is asked whether the close of a file in a table
+ * that is followed is of no interest. If it returns false, closehook_call() has
+ * the rest: call it out of line and last of all, to spare the stack.
  */
 static __always_inline bool
 closehook_is_idle(const struct file *file, const struct files_struct *files,
@@ -117,59 +122,21 @@ closehook_call(struct file *file, struct files_struct *files,
 		closehook_heard(file, files);
 }
 
-#ifdef KEVENT_CLOSE_FTRACE
-#define CLOSEHOOK_FTRACE(name, idle)					\
-static void notrace name##_ftrace(unsigned long ip,			\
-				  unsigned long parent_ip,		\
-				  struct ftrace_ops *ops,		\
-				  struct ftrace_regs *fregs)		\
-{									\
-	void *file = (void *)kevent_ftrace_arg(fregs, 0);		\
-	void *files = (void *)kevent_ftrace_arg(fregs, 1);		\
-									\
-	if (!closehook_is_idle(file, files, idle))			\
-		name##_call(file, files);				\
-}
-#define CLOSEHOOK_FTRACE_NAME(name)	.ftrace = name##_ftrace,
-#else
-#define CLOSEHOOK_FTRACE(name, idle)
-#define CLOSEHOOK_FTRACE_NAME(name)
-#endif
-
-#ifdef KEVENT_CLOSE_KPROBE
-#define CLOSEHOOK_KPROBE(name, idle)					\
-static int name##_kprobe(struct kprobe *probe, struct pt_regs *regs)	\
-{									\
-	void *file = (void *)regs_get_kernel_argument(regs, 0);		\
-	void *files = (void *)regs_get_kernel_argument(regs, 1);	\
-									\
-	if (!closehook_is_idle(file, files, idle))			\
-		name##_call(file, files);				\
-	return 0;							\
-}
-#define CLOSEHOOK_KPROBE_NAME(name)	.kprobe = name##_kprobe,
-#else
-#define CLOSEHOOK_KPROBE(name, idle)
-#define CLOSEHOOK_KPROBE_NAME(name)
-#endif
-
 /*
- * Define the callbacks @name for closehook_init(). They ask the inline function
- * @idle whether the close of a file in a table can be of no interest, and call
- * @closed if not. Context: in the thread that closes, after the slot was cleared
- * and before anything is released; preemption may be off.
+ * What is hooked in is defined where the functions are that it inlines, with
+ * these: the arguments of the hooked function.
  */
-#define CLOSEHOOK_CALLBACKS(name, idle, closed)				\
-static noinline void notrace name##_call(struct file *file,		\
-					 struct files_struct *files)	\
-{									\
-	closehook_call(file, files, closed);				\
-}									\
-CLOSEHOOK_FTRACE(name, idle)						\
-CLOSEHOOK_KPROBE(name, idle)						\
-static const struct closehook_callbacks name = {			\
-	CLOSEHOOK_FTRACE_NAME(name)					\
-	CLOSEHOOK_KPROBE_NAME(name)					\
-}
+#ifdef KEVENT_CLOSE_FTRACE
+#define closehook_ftrace_file(fregs) \
+	((struct file *)kevent_ftrace_arg(fregs, 0))
+#define closehook_ftrace_files(fregs) \
+	((struct files_struct *)kevent_ftrace_arg(fregs, 1))
+#endif
+#ifdef KEVENT_CLOSE_KPROBE
+#define closehook_kprobe_file(regs) \
+	((struct file *)regs_get_kernel_argument(regs, 0))
+#define closehook_kprobe_files(regs) \
+	((struct files_struct *)regs_get_kernel_argument(regs, 1))
+#endif
 
 #endif /* _KEVENT_CLOSEHOOK_H */

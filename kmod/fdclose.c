@@ -220,7 +220,45 @@ static __always_inline void descriptor_closed(struct file *file,
 		close_file(bucket, file, files);
 }
 
-CLOSEHOOK_CALLBACKS(close_callbacks, close_is_idle, descriptor_closed);
+static noinline void notrace close_call(struct file *file,
+					struct files_struct *files)
+{
+	closehook_call(file, files, descriptor_closed);
+}
+
+#ifdef KEVENT_CLOSE_FTRACE
+static void notrace close_ftrace(unsigned long ip, unsigned long parent_ip,
+				 struct ftrace_ops *ops,
+				 struct ftrace_regs *fregs)
+{
+	struct file *file = closehook_ftrace_file(fregs);
+	struct files_struct *files = closehook_ftrace_files(fregs);
+
+	if (!closehook_is_idle(file, files, close_is_idle))
+		close_call(file, files);
+}
+#endif
+
+#ifdef KEVENT_CLOSE_KPROBE
+static int close_kprobe(struct kprobe *probe, struct pt_regs *regs)
+{
+	struct file *file = closehook_kprobe_file(regs);
+	struct files_struct *files = closehook_kprobe_files(regs);
+
+	if (!closehook_is_idle(file, files, close_is_idle))
+		close_call(file, files);
+	return 0;
+}
+#endif
+
+static const struct closehook_callbacks close_callbacks = {
+#ifdef KEVENT_CLOSE_FTRACE
+	.ftrace = close_ftrace,
+#endif
+#ifdef KEVENT_CLOSE_KPROBE
+	.kprobe = close_kprobe,
+#endif
+};
 
 /*
  * Have the hook in place, before the first descriptor is registered and from

@@ -9,6 +9,7 @@
 #include "peers.h"
 
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 
 #define KPROBES		"/sys/kernel/debug/kprobes/enabled"
 #define INSTANCE	"/sys/kernel/tracing/instances/kevent_hook"
