@@ -49,24 +49,14 @@ fsnotify_find_inode_mark(struct inode *inode, struct fsnotify_group *group)
 #endif
 
 /*
- * The function through which every close of a descriptor goes: 6.9 split
- * filp_flush() out of filp_close(), and close(2) calls only the former
- * (021a160abf62).
- */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
-#define KEVENT_CLOSE_FUNCTION	"filp_flush"
-#else
-#define KEVENT_CLOSE_FUNCTION	"filp_close"
-#endif
-
-/*
- * How that function can be hooked: by ftrace if it hands over arguments (all
- * registers serve too), else by a kprobe.
+ * How the kernel's function that closes can be hooked: by ftrace if it hands
+ * over arguments (all registers serve too), or by a kprobe.
  */
 #if defined(CONFIG_DYNAMIC_FTRACE_WITH_ARGS) || \
 	defined(CONFIG_DYNAMIC_FTRACE_WITH_REGS)
 #define KEVENT_CLOSE_FTRACE
-#elif defined(CONFIG_KPROBES)
+#endif
+#ifdef CONFIG_KPROBES
 #define KEVENT_CLOSE_KPROBE
 #endif
 

@@ -5,7 +5,8 @@
  * A descriptor's knote holds a reference to the file, so something must tell
  * when the descriptor goes: close, dup2 over it, close_range, exec, exit. They
  * all pass through one function of the kernel, with the file and the table as
- * arguments; a hook on it finds the knotes of both in a fixed hash table.
+ * arguments; a hook on it (closehook.c) finds the knotes of both in a fixed
+ * hash table.
  *
  * The hook runs before the closing thread goes on, with preemption possibly
  * off, so it only takes the knotes out of the table and marks them, which
@@ -17,40 +18,40 @@
  * Registration against close:
  *
  *	registering			closing
- *	look up file by number		clear the slot
- *	knote into the table		(full barrier)
- *	(full barrier)			hook: any knotes in the table?
- *	still the file in the slot?
+ *	look up file by number
+ *	follow the table
+ *	knote into the table		(file_lock: clear the slot)
+ *	(file_lock: still the file	hook: is the table followed?
+ *	 in the slot?)			hook: any knotes in the table?
  *
- * Either the hook finds the knote or the registration finds the slot changed.
+ * Slots are cleared under the table's file_lock only, so one of the two has it
+ * first: either the hook finds the knote or the registration finds the slot
+ * changed. The hook needs no barrier for that. (A table that nobody has any more
+ * is cleared without the lock, but then nobody can register either.)
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/fs.h>
 #include <linux/hash.h>
-#include <linux/kprobes.h>
 #include <linux/mm.h>
-#include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/workqueue.h>
 
+#include "closehook.h"
 #include "compat.h"
 #include "fdclose.h"
 #include "kqueue.h"
 
-/*
- * How long the hook stays after the last user, for those who come and go.
- * Removing it takes a grace period of tasks, during which nobody can install
- * it, so that should be rare.
- */
-#define HOOK_LINGER	(60 * HZ)
-
 /* When to look again for a queue that somebody is at work on. */
 #define LATE_RETRY	DIV_ROUND_UP(HZ, 100)
 
-/* One bucket for every so many pages of memory: 256 KiB a GiB. */
-#define PAGES_PER_BUCKET	8
+/*
+ * One bucket for every so many pages of memory: 1 MiB a GiB, as little as the
+ * kernel's own tables of dentries and inodes. Most are empty even when a user
+ * has all the knotes that he may, and then a close is cheap.
+ */
+#define PAGES_PER_BUCKET	2
 #define BUCKET_BITS_MIN		10
 #define BUCKET_BITS_MAX		19
 
@@ -61,18 +62,10 @@
 static struct hlist_bl_head *close_table;
 static unsigned int close_bits;
 
-/*
- * Serialises installing and removing the hook. Only under it does hook_users
- * leave 0, and then hook_installed is true.
- */
-static DEFINE_MUTEX(hook_lock);
-static atomic_t hook_users = ATOMIC_INIT(0);
-static bool hook_installed;
-
 static struct hlist_bl_head *bucket_of(const struct file *file,
 				       const struct files_struct *files)
 {
-	unsigned long both = hash_ptr(file, 32) ^ (unsigned long)files;
+	unsigned long both = (unsigned long)file ^ (unsigned long)files;
 
 	return &close_table[hash_long(both, close_bits)];
 }
@@ -211,152 +204,96 @@ static void close_file(struct hlist_bl_head *bucket, struct file *file,
 	}
 }
 
-/*
- * A descriptor of @file was taken out of @files, which is the only thing that
- * the whole system pays for: a hash and a look.
- */
+/* A descriptor of @file was taken out of @files, which is followed: so what? */
+static __always_inline bool close_is_idle(const struct file *file,
+					  const struct files_struct *files)
+{
+	return hlist_bl_empty(bucket_of(file, files));
+}
+
 static __always_inline void descriptor_closed(struct file *file,
 					      struct files_struct *files)
 {
 	struct hlist_bl_head *bucket = bucket_of(file, files);
 
-	/* Pairs with fdclose_watch(); see the drawing above. */
-	smp_mb();
-	if (unlikely(!hlist_bl_empty(bucket)))
+	if (!hlist_bl_empty(bucket))
 		close_file(bucket, file, files);
 }
 
-#if defined(KEVENT_CLOSE_FTRACE)
-static void notrace close_hook(unsigned long ip, unsigned long parent_ip,
-			       struct ftrace_ops *ops,
-			       struct ftrace_regs *fregs)
+static noinline void notrace close_call(struct file *file,
+					struct files_struct *files)
 {
-	descriptor_closed((struct file *)kevent_ftrace_arg(fregs, 0),
-			  (struct files_struct *)kevent_ftrace_arg(fregs, 1));
+	closehook_call(file, files, descriptor_closed);
 }
 
-/* PERMANENT: kernel.ftrace_enabled cannot be set to 0 while this is in. */
-static struct ftrace_ops close_ops = {
-	.func = close_hook,
-	.flags = FTRACE_OPS_FL_PERMANENT | KEVENT_FTRACE_FLAGS,
-};
+#ifdef KEVENT_CLOSE_FTRACE
+static void notrace close_ftrace(unsigned long ip, unsigned long parent_ip,
+				 struct ftrace_ops *ops,
+				 struct ftrace_regs *fregs)
+{
+	struct file *file = closehook_ftrace_file(fregs);
+	struct files_struct *files = closehook_ftrace_files(fregs);
 
-static int hook_prepare(void)
-{
-	return ftrace_set_filter(&close_ops, KEVENT_CLOSE_FUNCTION,
-				 strlen(KEVENT_CLOSE_FUNCTION), 1);
-}
-
-static int hook_install(void)
-{
-	return register_ftrace_function(&close_ops);
-}
-
-static void hook_remove(void)
-{
-	unregister_ftrace_function(&close_ops);
-}
-
-static void hook_destroy(void)
-{
-	ftrace_free_filter(&close_ops);
-}
-#elif defined(KEVENT_CLOSE_KPROBE)
-static int close_hook(struct kprobe *probe, struct pt_regs *regs)
-{
-	descriptor_closed((struct file *)regs_get_kernel_argument(regs, 0),
-			  (struct files_struct *)regs_get_kernel_argument(regs, 1));
-	return 0;
-}
-
-static struct kprobe close_probe;
-
-static int hook_prepare(void)
-{
-	return 0;
-}
-
-static int hook_install(void)
-{
-	memset(&close_probe, 0, sizeof(close_probe));
-	close_probe.symbol_name = KEVENT_CLOSE_FUNCTION;
-	close_probe.pre_handler = close_hook;
-	return register_kprobe(&close_probe);
-}
-
-static void hook_remove(void)
-{
-	unregister_kprobe(&close_probe);
-}
-
-static void hook_destroy(void)
-{
-}
-#else
-static int hook_prepare(void)
-{
-	pr_err("this kernel has neither ftrace with arguments nor kprobes: closing of descriptors cannot be followed\n");
-	return -EOPNOTSUPP;
-}
-
-static int hook_install(void)
-{
-	return -EOPNOTSUPP;
-}
-
-static void hook_remove(void)
-{
-}
-
-static void hook_destroy(void)
-{
+	if (!closehook_is_idle(file, files, close_is_idle))
+		close_call(file, files);
 }
 #endif
 
-static void hook_remove_idle(struct work_struct *work)
+#ifdef KEVENT_CLOSE_KPROBE
+static int close_kprobe(struct kprobe *probe, struct pt_regs *regs)
 {
-	mutex_lock(&hook_lock);
-	if (!atomic_read(&hook_users) && hook_installed) {
-		hook_remove();
-		hook_installed = false;
-	}
-	mutex_unlock(&hook_lock);
-}
+	struct file *file = closehook_kprobe_file(regs);
+	struct files_struct *files = closehook_kprobe_files(regs);
 
-static DECLARE_DELAYED_WORK(hook_idle_work, hook_remove_idle);
+	if (!closehook_is_idle(file, files, close_is_idle))
+		close_call(file, files);
+	return 0;
+}
+#endif
+
+static const struct closehook_callbacks close_callbacks = {
+#ifdef KEVENT_CLOSE_FTRACE
+	.ftrace = close_ftrace,
+#endif
+#ifdef KEVENT_CLOSE_KPROBE
+	.kprobe = close_kprobe,
+#endif
+};
 
 /*
- * Have the hook in place until fdclose_hook_put(). Fails with -EBUSY if
- * kernel.ftrace_enabled is 0. Context: may sleep.
+ * Have the hook in place, before the first descriptor is registered and from
+ * then on. See closehook_get() for the errors. Context: may sleep, and the first
+ * time for long.
  */
 int fdclose_hook_get(void)
 {
-	int ret = 0;
-
-	if (atomic_inc_not_zero(&hook_users))
-		return 0;
-
-	mutex_lock(&hook_lock);
-	if (!hook_installed) {
-		ret = hook_install();
-		if (ret)
-			pr_warn_ratelimited("cannot follow the closing of descriptors (%d)%s\n",
-					    ret, ret == -EBUSY ?
-					    ": is kernel.ftrace_enabled 0?" : "");
-		else
-			hook_installed = true;
-	}
-	if (!ret)
-		atomic_inc(&hook_users);
-	mutex_unlock(&hook_lock);
-	return ret;
+	return closehook_get();
 }
 
-/* Does not wait for the hook's removal: this is part of closing and exiting. */
-void fdclose_hook_put(void)
+/* The queue has a descriptor's knote, or more: closes in its table matter. */
+void fdclose_follow(struct kqueue *kq)
 {
-	if (atomic_dec_and_test(&hook_users))
-		mod_delayed_work(late_wq, &hook_idle_work, HOOK_LINGER);
+	closehook_follow(kq->files);
+}
+
+/* It has none any more. */
+void fdclose_unfollow(struct kqueue *kq)
+{
+	closehook_unfollow(kq->files);
+}
+
+/*
+ * The knote's number is in use, and means another file or none; but the hook
+ * has not come for it. Perhaps it is on its way. Context: kq->mtx, in a thread
+ * of kq->files; before the knote is dropped.
+ */
+void fdclose_suspect(struct knote *kn)
+{
+	lockdep_assert_held(&kn->kq->mtx);
+
+	if (!knote_is_closed(kn) &&
+	    closehook_accuse(kn->poll.file, kn->kq->files))
+		closehook_judge(knote_is_closed(kn));
 }
 
 /*
@@ -368,6 +305,7 @@ void fdclose_hook_put(void)
 bool fdclose_watch(struct knote *kn)
 {
 	struct hlist_bl_head *bucket = bucket_of(kn->poll.file, kn->kq->files);
+	struct files_struct *files = current->files;
 	bool open;
 
 	lockdep_assert_held(&kn->kq->mtx);
@@ -376,11 +314,10 @@ bool fdclose_watch(struct knote *kn)
 	hlist_bl_add_head(&kn->poll.close_node, bucket);
 	hlist_bl_unlock(bucket);
 
-	/* Pairs with descriptor_closed(); see the drawing above. */
-	smp_mb();
-	rcu_read_lock();
-	open = files_lookup_fd_raw(current->files, kn->ident) == kn->poll.file;
-	rcu_read_unlock();
+	/* Against the hook; see the drawing above. */
+	spin_lock(&files->file_lock);
+	open = files_lookup_fd_locked(files, kn->ident) == kn->poll.file;
+	spin_unlock(&files->file_lock);
 	return open;
 }
 
@@ -408,7 +345,7 @@ int __init fdclose_init(void)
 	unsigned long buckets = totalram_pages() / PAGES_PER_BUCKET;
 	int ret;
 
-	close_bits = clamp_t(unsigned int, ilog2(buckets | 1), BUCKET_BITS_MIN,
+	close_bits = clamp_t(unsigned int, order_base_2(buckets), BUCKET_BITS_MIN,
 			     BUCKET_BITS_MAX);
 	close_table = kvcalloc(1UL << close_bits, sizeof(*close_table),
 			       GFP_KERNEL);
@@ -420,11 +357,9 @@ int __init fdclose_init(void)
 		goto free_table;
 	}
 
-	ret = hook_prepare();
-	if (ret) {
-		pr_err("cannot hook %s: %d\n", KEVENT_CLOSE_FUNCTION, ret);
+	ret = closehook_init(&close_callbacks);
+	if (ret)
 		goto free_wq;
-	}
 	return 0;
 
 free_wq:
@@ -441,10 +376,7 @@ free_table:
  */
 void fdclose_exit(void)
 {
-	cancel_delayed_work_sync(&hook_idle_work);
-	if (hook_installed)
-		hook_remove();
-	hook_destroy();
+	closehook_exit();
 	destroy_workqueue(late_wq);
 	synchronize_rcu_tasks();
 	kvfree(close_table);

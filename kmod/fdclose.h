@@ -14,7 +14,11 @@ void fdclose_exit(void);
 void fdclose_init_queue(struct kqueue *kq);
 
 int fdclose_hook_get(void);
-void fdclose_hook_put(void);
+
+void fdclose_follow(struct kqueue *kq);
+void fdclose_unfollow(struct kqueue *kq);
+
+void fdclose_suspect(struct knote *kn);
 
 bool fdclose_watch(struct knote *kn);
 bool fdclose_unwatch(struct knote *kn);

@@ -53,10 +53,9 @@ struct seq_file;
  * @missed: a poller found nothing; perhaps only because a scan was at work.
  *	Set by pollers without @mtx
  * @closing: no more registrations; waiters go. Read without @mtx by waiters
- * @hooked: the close hook is held, from the first descriptor to the end
  * @fds: the knotes of descriptors, a chain for each number
  * @nfds: size of @fds
- * @nfd_knotes: how many knotes @fds holds
+ * @nfd_knotes: how many knotes @fds holds; closes matter while > 0
  * @idents: all other knotes, by (ident, filter)
  * @files: the descriptor table that the queue belongs to; only compared
  * @user: whom knotes are charged to
@@ -90,7 +89,6 @@ struct kqueue {
 	wait_queue_head_t released;
 	bool missed;
 	bool closing;
-	bool hooked;
 	unsigned int nfds;
 	struct knote **fds;
 	unsigned int nfd_knotes;

@@ -110,7 +110,8 @@ static int knote_link(struct kqueue *kq, struct knote *kn)
 		ret = grow_fds(kq, kn->ident);
 		if (ret)
 			return ret;
-		kq->nfd_knotes++;
+		if (!kq->nfd_knotes++)
+			fdclose_follow(kq);
 		kn->fd_next = kq->fds[kn->ident];
 		kq->fds[kn->ident] = kn;
 	} else {
@@ -138,7 +139,8 @@ static void knote_unlink(struct kqueue *kq, struct knote *kn)
 		while (*pos != kn)
 			pos = &(*pos)->fd_next;
 		*pos = kn->fd_next;
-		kq->nfd_knotes--;
+		if (!--kq->nfd_knotes)
+			fdclose_unfollow(kq);
 	} else {
 		rhashtable_remove_fast(&kq->idents, &kn->hash,
 				       kqueue_ident_params);
@@ -289,9 +291,6 @@ void kqueue_drop_all(struct kqueue *kq)
 	kq->fds = NULL;
 	kevent_user_uncharge(kq->user, fds_units(kq->nfds));
 	kq->nfds = 0;
-	if (kq->hooked)
-		fdclose_hook_put();
-	kq->hooked = false;
 
 	drop_idents(kq);
 }
@@ -358,22 +357,6 @@ static struct knote *knote_make(struct kqueue *kq,
 	return kn;
 }
 
-/* The first descriptor brings in the hook. The queue is not locked. */
-static int kqueue_hook(struct kqueue *kq)
-{
-	int ret = fdclose_hook_get();
-
-	if (ret)
-		return ret;
-	mutex_lock(&kq->mtx);
-	if (kq->hooked || kq->closing)
-		fdclose_hook_put();
-	else
-		kq->hooked = true;
-	mutex_unlock(&kq->mtx);
-	return 0;
-}
-
 static struct knote *find_knote(struct kqueue *kq,
 				const struct kevent_filter *ops, u64 ident,
 				s16 filter)
@@ -422,7 +405,8 @@ static int knote_create(struct kqueue *kq, const struct kevent_filter *ops,
 	int ret;
 
 	mutex_unlock(&kq->mtx);
-	ret = file && !READ_ONCE(kq->hooked) ? kqueue_hook(kq) : 0;
+	/* Before the first descriptor, so that none is closed unnoticed. */
+	ret = file && !READ_ONCE(kq->nfd_knotes) ? fdclose_hook_get() : 0;
 	if (!ret) {
 		kn = knote_make(kq, ops, kev, file, &ready);
 		ret = PTR_ERR_OR_ZERO(kn);
@@ -495,6 +479,7 @@ static struct knote *find_free(struct kqueue *kq,
 		 */
 		if (kn && file &&
 		    (kn->poll.file != file || knote_is_closed(kn))) {
+			fdclose_suspect(kn);
 			kqueue_drop(kq, kn);
 			continue;
 		}
@@ -543,14 +528,19 @@ static int apply(struct kqueue *kq, const struct kevent_filter *ops,
 static int apply_fd(struct kqueue *kq, const struct kevent_filter *ops,
 		    const struct kevent_record *kev)
 {
+	struct knote *kn;
 	struct fd f;
 	int ret;
 
 	if (kev->ident > INT_MAX)
 		return -EBADF;
 	f = fdget(kev->ident);
-	if (!fd_file(f))
+	if (!fd_file(f)) {
+		kn = find_fd(kq, kev->ident, kev->filter);
+		if (kn)
+			fdclose_suspect(kn);
 		return -EBADF;
+	}
 	ret = apply(kq, ops, kev, fd_file(f));
 	fdput(f);
 	return ret;

@@ -6,24 +6,31 @@
 #include <string.h>
 #include <sys/event.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench.h"
 
 enum closed { DUPLICATE, LAST_ONE, CLOSED };
-enum load { BY_KEVENT, NOBODY, BY_EPOLL, LOADS };
 
-#define MAX_ROUNDS 3		/* each has a wait of a minute in it */
+/*
+ * Nobody watches with the module's hook on close() in place, as it stays once a
+ * descriptor was registered, or in a module just loaded, which has none.
+ */
+enum load { BY_KEVENT, NO_HOOK, IDLE_HOOK, BY_EPOLL, LOADS };
+
+/* Where the module looks for what was closed depends on the file: have some. */
+#define FILES 64
 
 static int fresh(enum closed what)
 {
-	static int null = -1;
-	int fd;
+	static int null[FILES], turn;
+	int *file = &null[turn++ % FILES], fd;
 
-	if (null < 0)
-		null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	fd = what == DUPLICATE ? dup(null) : eventfd(0, EFD_CLOEXEC);
+	if (!*file)
+		*file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	fd = what == DUPLICATE ? dup(*file) : eventfd(0, EFD_CLOEXEC);
 	check(fd >= 0, "descriptors");
 	return fd;
 }
@@ -65,49 +72,59 @@ static void close_elsewhere(struct series *s)
 	close(fd[1]);
 }
 
-/* Is the module's hook on every close() in place, as far as one can see? */
-static bool hooked(void)
+/* Load the module anew: false if we are not told where it is, or may not. */
+static bool reload_module(void)
 {
-	FILE *f = fopen("/sys/kernel/tracing/enabled_functions", "re");
-	char line[256];
-	bool found = !f;
+	const char *path = getenv("KEVENT_KO");
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	bool ok;
 
-	while (f && fgets(line, sizeof(line), f))
-		if (strstr(line, "filp_flush") || strstr(line, "filp_close"))
-			found = true;
-	if (f)
-		fclose(f);
-	return found;
+	if (fd < 0)
+		return false;
+	ok = !syscall(SYS_delete_module, "kevent", O_NONBLOCK) &&
+	     !syscall(SYS_finit_module, fd, "", 0);
+	close(fd);
+	return ok;
 }
 
-/*
- * It stays for a minute after its last use: nearly free where time is counted
- * in instructions, since the guest has nothing else to do.
- */
-static void wait_for_no_hook(void)
+/* Back comes whether there is something to measure. */
+static bool load_begin(const struct pool *p, enum load load)
 {
-	static const struct timespec pause = { .tv_sec = 1 };
-	int i;
+	switch (load) {
+	case BY_KEVENT:
+		engine[KEVENT].open(p->in, p->n, LEVEL);
+		return true;
+	case BY_EPOLL:
+		engine[EPOLL].open(p->in, p->n, LEVEL);
+		return true;
+	case NO_HOOK:
+		return reload_module();
+	default:
+		engine[KEVENT].open(p->in, 1, LEVEL);
+		engine[KEVENT].close();
+		return true;
+	}
+}
 
-	for (i = 0; i < 90 && hooked(); i++)
-		nanosleep(&pause, NULL);
+static void load_end(enum load load)
+{
+	if (load == BY_KEVENT)
+		engine[KEVENT].close();
+	else if (load == BY_EPOLL)
+		engine[EPOLL].close();
 }
 
 static void turn(struct series s[CLOSED][LOADS], struct series elsewhere[LOADS],
 		 const struct pool *p, enum load load)
 {
-	static const int by[] = { [BY_KEVENT] = KEVENT, [BY_EPOLL] = EPOLL };
 	int what;
 
-	if (load == NOBODY)
-		wait_for_no_hook();
-	else
-		engine[by[load]].open(p->in, p->n, LEVEL);
+	if (!load_begin(p, load))
+		return;
 	for (what = 0; what < CLOSED; what++)
 		close_some(&s[what][load], what);
 	close_elsewhere(&elsewhere[load]);
-	if (load != NOBODY)
-		engine[by[load]].close();
+	load_end(load);
 }
 
 static void medians(struct series *s, double *value)
@@ -115,12 +132,15 @@ static void medians(struct series *s, double *value)
 	int load;
 
 	for (load = 0; load < LOADS; load++)
-		value[load] = series_median(&s[load]);
+		value[load] = s[load].n ? series_median(&s[load]) :
+					  NOT_MEASURED;
 }
 
 void bench_close(void)
 {
-	static const char *const columns[] = { "kevent", "nobody", "epoll", NULL };
+	static const char *const columns[] = {
+		"kevent", "no hook", "nobody", "epoll", NULL
+	};
 	struct series s[CLOSED][LOADS] = {}, elsewhere[LOADS] = {};
 	double value[LOADS];
 	enum load load;
@@ -129,8 +149,8 @@ void bench_close(void)
 
 	pool_open(&p, EVENTFD, opt.max);
 	table_begin("Close an unrelated descriptor, others watched by",
-		    columns, "kevent/nobody");
-	for (round = 0; round < opt.rounds && round < MAX_ROUNDS; round++)
+		    columns, "kevent/no hook");
+	for (round = 0; round < opt.rounds; round++)
 		for (load = 0; load < LOADS; load++)
 			turn(s, elsewhere, &p, load);
 	medians(s[DUPLICATE], value);

@@ -38,6 +38,16 @@ copy_modules() {
 	done || exit 1
 }
 
+# What the kernel starts when it looks for a module, even before init. There is
+# none to be found, but like the real one it closes a file that it has opened.
+make_modprobe() {
+	cat <<-'END'
+	#!/bin/busybox sh
+	exec 3<"$0" 3<&-
+	exit 1
+	END
+}
+
 # make_initrd MODULES FILE [JOB...]: the guest's root file system with the
 # modules below the folder MODULES; each JOB is a line of /etc/job, see init.
 make_initrd() {
@@ -45,9 +55,11 @@ make_initrd() {
 	modules=$1 initrd=$2
 	shift 2
 	rm -rf "$root"
-	mkdir -p "$root/bin" "$root/etc"
+	mkdir -p "$root/bin" "$root/sbin" "$root/etc"
 	busybox=$("$here/fetch" busybox)/busybox || exit 1
 	cp "$busybox" "$root/bin/busybox" && cp "$here/init" "$root" || exit 1
+	make_modprobe >"$root/sbin/modprobe" && chmod +x "$root/sbin/modprobe" ||
+		exit 1
 	copy_modules "$modules" "$root/lib/modules"
 	copy_programs "$build/examples" "$root/examples"
 	copy_programs "$build/selftests" "$root/tests"
