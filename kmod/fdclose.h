@@ -6,17 +6,14 @@
 #include <linux/types.h>
 
 struct knote;
-struct kqueue;
 
 int fdclose_init(void);
 void fdclose_exit(void);
 
-void fdclose_init_queue(struct kqueue *kq);
-
 int fdclose_hook_get(void);
 void fdclose_hook_put(void);
 
-bool fdclose_watch(struct knote *kn);
+int fdclose_watch(struct knote *kn);
 bool fdclose_unwatch(struct knote *kn);
 
 #endif /* _KEVENT_FDCLOSE_H */

@@ -8,12 +8,11 @@
  *               after an RCU grace period if it was in a hash table. Found
  *               through three tables: the queue's (by descriptor or ident,
  *               under kq->mtx), the ready lists, and for descriptors the close
- *               table (fdclose.c, bucket lock).
+ *               table (fdclose.c, bucket lock; crowd.c, crowd lock).
  *               Exactly one party drops it: who takes it out of the close
  *               table; for other knotes, who finds it under kq->mtx.
- *  kqueue       its open file holds a reference, each knote that the close hook
- *               has taken holds one until it is dropped, and so does a late
- *               work of fdclose.c while it is queued or runs. All other knotes
+ *  kqueue       its open file holds a reference, and each knote that the close
+ *               hook has taken holds one until it is dropped. All other knotes
  *               are dropped by kqueue_close(), so kn->kq is always valid. Its
  *               irq_work is waited for, and may be seen until RCU's next grace
  *               period even so: see kqueue_free().
@@ -22,11 +21,16 @@
  *               hook's work.
  *  wait queue   belongs to the file, except where its owner says POLLFREE:
  *               whead is then NULL, and RCU protects those who have read it.
- *  files_struct kq->files is compared, never followed. It cannot be freed and
- *               reused while the queue has knotes: the queue is closed when the
- *               table's last descriptor of it goes, at the latest with the
- *               table. (A queue that never had a descriptor, but lives in an
- *               io_uring, has no knotes, since there is no ioctl on it.)
+ *  files_struct kq->files is compared, and followed only on behalf of a knote
+ *               that is in the close table, under the lock that keeps it there.
+ *               It cannot be freed and reused meanwhile: the queue is closed
+ *               when the table's last descriptor of it goes, at the latest with
+ *               the table, and until kqueue_close() has returned all its knotes
+ *               are out of the close table. (A queue that never had a
+ *               descriptor, but lives in an io_uring, has no knotes, since
+ *               there is no ioctl on it.)
+ *  crowd        allocated by fdclose_watch(), freed by whoever finds it small
+ *               and without walkers, under the bucket's lock: see crowd.h.
  *  fsnotify mark an allocation of its own (filters/file.c): its callback may
  *               run after detach and then finds no knote.
  *  hrtimer      embedded; detach cancels it and waits.
@@ -40,8 +44,9 @@
  * of: mmap_lock (copying), the locks that a source's poll and ioctl take, a
  * pipe's mutex, another queue's mtx (trylock only), kq->idents.mutex,
  * fsnotify's mark_mutex, nest_lock, the close hook's mutex and ftrace's under
- * that, a close table bucket. Under a source's lock (that is, in a wake
- * callback) or a file_mark's, only kq->waiters.lock, which is a raw one.
+ * that, a close table bucket and a crowd's lock under that. Under a source's
+ * lock (that is, in a wake callback) or a file_mark's, only kq->waiters.lock,
+ * which is a raw one.
  */
 #ifndef _KEVENT_KNOTE_H
 #define _KEVENT_KNOTE_H
@@ -71,6 +76,8 @@ struct file;
 #define KNOTE_CLOSED	BIT(1)
 /* The filter's: its source has fired since it last looked. */
 #define KNOTE_FIRED	BIT(2)
+/* It is in a crowd of the close table, or stands there for one; see crowd.h. */
+#define KNOTE_CROWD	BIT(3)
 
 /* Bits of knote.status, under kq->mtx. */
 #define KNOTE_DISABLED	BIT(0)	/* not to be delivered */
@@ -90,8 +97,8 @@ struct knote_wait {
  * struct knote_poll - a descriptor's knote's part
  * @file: what the descriptor meant when it was registered
  * @close_node: in the close table, under the bucket's lock
+ * @crowd_node: in a crowd instead, under the crowd's lock
  * @close_work: the hook's, once it has taken the knote out of the table
- * @close_llist: the same, where the task cannot run work any more
  * @wait: on the file's first wait queue. @wait.private is the filter's: the
  *	chain of further knote_waits, a file's mark or a queue's nest_link
  * @whead: that queue; NULL if there is none, or no more (POLLFREE)
@@ -100,8 +107,8 @@ struct knote_poll {
 	struct file *file;
 	union {
 		struct hlist_bl_node close_node;
+		struct list_head crowd_node;
 		struct callback_head close_work;
-		struct llist_node close_llist;
 	};
 	wait_queue_entry_t wait;
 	wait_queue_head_t *whead;
@@ -123,7 +130,7 @@ struct knote_timer {
  * @inbox: on kq->inbox, while QUEUED and not yet seen by a scan
  * @ready: on kq->ready or a scan's list, under kq->mtx
  * @rcu: for the end of an ident's knote, when it is on neither
- * @state: KNOTE_QUEUED, KNOTE_CLOSED, KNOTE_FIRED
+ * @state: KNOTE_QUEUED, KNOTE_CLOSED, KNOTE_FIRED, KNOTE_CROWD
  * @status: KNOTE_DISABLED ..., under kq->mtx
  * @kind: the filter's: what kind of source this is
  * @events: of a descriptor: the EPOLL* bits that matter to the filter
@@ -143,7 +150,8 @@ struct knote_timer {
  * @priv: of any other filter
  *
  * All is under kq->mtx, except @inbox and @state, @poll.close_node (the bucket's
- * lock) and the entry and head of @poll.wait (the source's lock, and RCU).
+ * lock), @poll.crowd_node (the crowd's lock) and the entry and head of
+ * @poll.wait (the source's lock, and RCU).
  */
 struct knote {
 	union {

@@ -9,7 +9,6 @@
 #include <linux/slab.h>
 
 #include "compat.h"
-#include "fdclose.h"
 #include "kqueue.h"
 
 static atomic_long_t kqueues = ATOMIC_LONG_INIT(0);
@@ -168,7 +167,6 @@ struct kqueue *kqueue_alloc(void)
 	init_swait_queue_head(&kq->waiters);
 	init_waitqueue_head(&kq->pollers);
 	init_irq_work(&kq->wake_work, kqueue_wake_pollers);
-	fdclose_init_queue(kq);
 	mutex_init(&kq->mtx);
 	INIT_LIST_HEAD(&kq->ready);
 	INIT_LIST_HEAD(&kq->parents);

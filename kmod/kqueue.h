@@ -10,7 +10,6 @@
 #include <linux/refcount.h>
 #include <linux/rhashtable.h>
 #include <linux/swait.h>
-#include <linux/workqueue.h>
 
 #include "knote.h"
 
@@ -34,10 +33,6 @@ struct seq_file;
  *	callbacks may lead back to this queue, so they are woken from @wake_work
  * @wake_work: wakes @pollers
  * @polled: there has been a poller, so @wake_work may be in use
- * @late_knotes: knotes that the close hook has taken in a thread that cannot
- *	drop them itself; see fdclose.c
- * @late_work: drops them
- * @free_work: frees the queue, if that falls to such a thread
  * @mtx: serialises changes, scans and the end; protects all below
  * @ready: knotes to look at, oldest first
  * @nready: length of @ready; read without @mtx to see whether there are any
@@ -66,9 +61,6 @@ struct kqueue {
 	wait_queue_head_t pollers;
 	struct irq_work wake_work;
 	bool polled;
-	struct llist_head late_knotes;
-	struct delayed_work late_work;
-	struct work_struct free_work;
 
 	struct mutex mtx ____cacheline_aligned_in_smp;
 	struct list_head ready;

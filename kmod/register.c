@@ -299,9 +299,10 @@ static int knote_create(struct kqueue *kq, const struct kevent_filter *ops,
 		knote_destroy(kq, kn);
 		return ret;
 	}
-	if (file && !fdclose_watch(kn)) {
+	ret = file ? fdclose_watch(kn) : 0;
+	if (ret) {
 		kqueue_drop(kq, kn);
-		return -EBADF;
+		return ret;
 	}
 
 	if (ready || (kn->status & KNOTE_FORCED))
