@@ -13,7 +13,13 @@
  * stops their delivery. They are dropped in task work, that is before the
  * thread returns to user space: when close() has returned, the knote is gone
  * and the file released. (If two threads close two numbers of one file at once,
- * one of them may be the one to drop the knotes of both.)
+ * one of them may be the one to drop the knotes of both.) Where one file has many
+ * knotes, finding those that are closed is left to task work as well: they are a
+ * crowd, see crowd.h.
+ *
+ * The threads of io_uring run task work between two requests, so before one of
+ * them closes anything else. It is the same that releases the files they close.
+ * Only kernel threads never do; for them a worker of ours does it.
  *
  * Registration against close:
  *
@@ -36,15 +42,14 @@
 #include <linux/hash.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/slab.h>
 #include <linux/workqueue.h>
 
 #include "closehook.h"
 #include "compat.h"
+#include "crowd.h"
 #include "fdclose.h"
 #include "kqueue.h"
-
-/* When to look again for a queue that somebody is at work on. */
-#define LATE_RETRY	DIV_ROUND_UP(HZ, 100)
 
 /*
  * One bucket for every so many pages of memory: 1 MiB a GiB, as little as the
@@ -57,7 +62,8 @@
 
 /*
  * Knotes of descriptors by file and descriptor table, so that whoever else has
- * the file open meets none of them. A bucket's bit lock protects its chain.
+ * the file open meets none of them. A bucket's bit lock protects its chain. An
+ * entry is a knote, or stands for a crowd.
  */
 static struct hlist_bl_head *close_table;
 static unsigned int close_bits;
@@ -70,18 +76,6 @@ static struct hlist_bl_head *bucket_of(const struct file *file,
 	return &close_table[hash_long(both, close_bits)];
 }
 
-/*
- * Does the number still lead to the file? Then it is a duplicate that was
- * closed. A table without users is being torn down: all of it is closed,
- * whatever the slots still hold. Under RCU or the table's last reference.
- */
-static bool still_open(struct files_struct *files, unsigned int fd,
-		       const struct file *file)
-{
-	return atomic_read(&files->count) &&
-	       files_lookup_fd_raw(files, fd) == file;
-}
-
 /* Drop what the hook has taken. In the thread that closed. */
 static void close_knote(struct callback_head *work)
 {
@@ -89,84 +83,49 @@ static void close_knote(struct callback_head *work)
 	module_put(THIS_MODULE);
 }
 
-/*
- * The same for threads that do not run task work (any more). Each queue has
- * its own work, which does not wait for the queue: who holds that may be storing
- * events, for as long as their memory's owner wants, and a workqueue runs only
- * so many works at a time.
- */
+static void walk_crowd(struct callback_head *work)
+{
+	crowd_walk(container_of(work, struct crowd_slot, work));
+	module_put(THIS_MODULE);
+}
+
+/* What threads have closed that do not run task work (any more). */
 static struct workqueue_struct *late_wq;
+static LLIST_HEAD(late_calls);
 
-static void close_late_knotes(struct work_struct *work)
+/* Makes the calls that task work would have made, oldest first. */
+static void call_late(struct work_struct *unused)
 {
-	struct kqueue *kq = container_of(to_delayed_work(work), struct kqueue,
-					 late_work);
-	struct knote *kn, *next;
-	struct llist_node *first;
-	unsigned long n = 0;
+	struct llist_node *node = llist_reverse_order(llist_del_all(&late_calls));
+	struct callback_head *call;
 
-	/* Another run may have had them. Those that are left hold the module. */
-	if (llist_empty(&kq->late_knotes)) {
-		kqueue_put(kq);
+	while (node) {
+		call = (struct callback_head *)node;
+		node = node->next;
+		call->func(call);
+		cond_resched();
+	}
+}
+
+static DECLARE_WORK(late_work, call_late);
+
+/*
+ * Have @func called before the current thread returns to user space, or else
+ * soon. Context: the hook.
+ */
+static void call_later(struct callback_head *call, task_work_func_t func)
+{
+	init_task_work(call, func);
+	if (!(current->flags & PF_KTHREAD) &&
+	    !task_work_add(current, call, TWA_RESUME))
 		return;
-	}
-	if (!mutex_trylock(&kq->mtx)) {
-		/* With our reference, unless the hook was faster. */
-		if (!queue_delayed_work(late_wq, &kq->late_work, LATE_RETRY))
-			kqueue_put(kq);
-		return;
-	}
-	first = llist_del_all(&kq->late_knotes);
-	llist_for_each_entry_safe(kn, next, first, poll.close_llist) {
-		kqueue_end_closed(kq, kn);
-		n++;
-	}
-	mutex_unlock(&kq->mtx);
 
-	for (; n; n--) {
-		kqueue_put(kq);
-		module_put(THIS_MODULE);
-	}
-	kqueue_put(kq);
-}
-
-static void free_queue(struct work_struct *work)
-{
-	kqueue_free(container_of(work, struct kqueue, free_work));
-}
-
-void fdclose_init_queue(struct kqueue *kq)
-{
-	init_llist_head(&kq->late_knotes);
-	INIT_DELAYED_WORK(&kq->late_work, close_late_knotes);
-	INIT_WORK(&kq->free_work, free_queue);
-}
-
-/* As kqueue_put(), where one must not sleep. */
-static void kqueue_put_atomic(struct kqueue *kq)
-{
-	if (refcount_dec_and_test(&kq->refs))
-		queue_work(late_wq, &kq->free_work);
-}
-
-static void close_later(struct knote *kn)
-{
-	struct kqueue *kq = kn->kq;
-
-	/* Kernel threads and io_uring's workers do not return to user space. */
-	if (!(current->flags & (PF_KTHREAD | PF_IO_WORKER))) {
-		init_task_work(&kn->poll.close_work, close_knote);
-		if (!task_work_add(current, &kn->poll.close_work, TWA_RESUME))
-			return;
-	}
-	/*
-	 * Once on the list, the knote may be dropped by a work that is running,
-	 * and the queue with it. So the work that we queue has a reference.
-	 */
-	kqueue_get(kq);
-	llist_add(&kn->poll.close_llist, &kq->late_knotes);
-	if (!queue_delayed_work(late_wq, &kq->late_work, 0))
-		kqueue_put_atomic(kq);
+	/* The link of the one list serves the other, and the function stays. */
+	BUILD_BUG_ON(offsetof(struct callback_head, next) ||
+		     sizeof(struct llist_node) >
+		     offsetof(struct callback_head, func));
+	llist_add((struct llist_node *)call, &late_calls);
+	queue_work(late_wq, &late_work);
 }
 
 /*
@@ -178,14 +137,22 @@ static void close_file(struct hlist_bl_head *bucket, struct file *file,
 		       struct files_struct *files)
 {
 	struct callback_head *taken = NULL;
+	struct crowd_slot *slot = NULL;
 	struct hlist_bl_node *pos, *next;
+	struct crowd *crowd;
 	struct knote *kn;
 
 	rcu_read_lock();
 	hlist_bl_lock(bucket);
 	hlist_bl_for_each_entry_safe(kn, pos, next, bucket, poll.close_node) {
-		if (kn->poll.file != file || kn->kq->files != files ||
-		    still_open(files, kn->ident, file))
+		if (!entry_is_of(kn, file, files))
+			continue;
+		crowd = entry_crowd(kn);
+		if (crowd) {
+			slot = crowd_send(crowd);
+			break;
+		}
+		if (still_open(files, kn->ident, file))
 			continue;
 		hlist_bl_del(&kn->poll.close_node);
 		atomic_or(KNOTE_CLOSED, &kn->state);
@@ -197,10 +164,12 @@ static void close_file(struct hlist_bl_head *bucket, struct file *file,
 	hlist_bl_unlock(bucket);
 	rcu_read_unlock();
 
+	if (slot)
+		call_later(&slot->work, walk_crowd);
 	while (taken) {
 		kn = container_of(taken, struct knote, poll.close_work);
 		taken = taken->next;
-		close_later(kn);
+		call_later(&kn->poll.close_work, close_knote);
 	}
 }
 
@@ -296,47 +265,122 @@ void fdclose_suspect(struct knote *kn)
 		closehook_judge(knote_is_closed(kn));
 }
 
+/* The crowd of the knotes of @file in @files, or NULL. Under the bucket's lock. */
+static struct crowd *find_crowd(struct hlist_bl_head *bucket,
+				const struct file *file,
+				const struct files_struct *files)
+{
+	struct hlist_bl_node *pos;
+	struct knote *kn;
+
+	hlist_bl_for_each_entry(kn, pos, bucket, poll.close_node)
+		if (entry_is_of(kn, file, files))
+			return entry_crowd(kn);
+	return NULL;
+}
+
+/* How many knotes of @file in @files are loose. Under the bucket's lock. */
+static unsigned int count_loose(struct hlist_bl_head *bucket,
+				const struct file *file,
+				const struct files_struct *files)
+{
+	struct hlist_bl_node *pos;
+	unsigned int n = 0;
+	struct knote *kn;
+
+	hlist_bl_for_each_entry(kn, pos, bucket, poll.close_node)
+		n += entry_is_of(kn, file, files);
+	return n;
+}
+
+/*
+ * Put the knote into the table. False if that takes a new crowd, and *@spare is
+ * none; else it is used, and NULL after that.
+ */
+static bool table_add(struct hlist_bl_head *bucket, struct knote *kn,
+		      struct crowd **spare)
+{
+	struct files_struct *files = kn->kq->files;
+	struct file *file = kn->poll.file;
+	struct crowd *crowd;
+	bool added = true;
+
+	hlist_bl_lock(bucket);
+	crowd = find_crowd(bucket, file, files);
+	if (crowd) {
+		crowd_add(crowd, kn);
+	} else if (count_loose(bucket, file, files) < CROWD_MIN) {
+		hlist_bl_add_head(&kn->poll.close_node, bucket);
+	} else if (*spare) {
+		crowd_form(*spare);
+		crowd_add(*spare, kn);
+		*spare = NULL;
+	} else {
+		added = false;
+	}
+	hlist_bl_unlock(bucket);
+	return added;
+}
+
 /*
  * Have the knote dropped when its descriptor is closed. The caller holds the
- * queue locked, the hook, and is sure of the file. False if the descriptor has
- * been closed since the file was looked up: the caller undoes the registration,
- * and must ask fdclose_unwatch() whether the hook was faster.
+ * queue locked, the hook, and is sure of the file. Fails with -ENOMEM, or with
+ * -EBADF if the descriptor has been closed since the file was looked up: the
+ * caller undoes the registration, and must ask fdclose_unwatch() whether the
+ * hook was faster.
  */
-bool fdclose_watch(struct knote *kn)
+int fdclose_watch(struct knote *kn)
 {
 	struct hlist_bl_head *bucket = bucket_of(kn->poll.file, kn->kq->files);
 	struct files_struct *files = current->files;
+	struct crowd *spare = NULL;
 	bool open;
 
 	lockdep_assert_held(&kn->kq->mtx);
 
-	hlist_bl_lock(bucket);
-	hlist_bl_add_head(&kn->poll.close_node, bucket);
-	hlist_bl_unlock(bucket);
+	while (!table_add(bucket, kn, &spare)) {
+		spare = crowd_alloc(kn, bucket);
+		if (!spare)
+			return -ENOMEM;
+	}
+	/* Another queue's registration may have made it needless. */
+	kfree(spare);
 
 	/* Against the hook; see the drawing above. */
 	spin_lock(&files->file_lock);
 	open = files_lookup_fd_locked(files, kn->ident) == kn->poll.file;
 	spin_unlock(&files->file_lock);
-	return open;
+	return open ? 0 : -EBADF;
 }
 
 /*
- * Take the knote out of the table. False if the hook has it already: it will
- * be dropped soon, and by nobody else.
+ * Take the knote out of the table, if it is in it. False if the hook, or a walk
+ * that it sent for, has it already: it will be dropped soon, and by nobody else.
+ * Nobody follows kq->files for the knote any more when this has returned, so it
+ * has been called for all of a queue before kqueue_close() returns.
  */
 bool fdclose_unwatch(struct knote *kn)
 {
 	struct hlist_bl_head *bucket = bucket_of(kn->poll.file, kn->kq->files);
-	bool ours;
+	struct crowd *crowd = NULL;
+	bool ours, over = false;
 
 	lockdep_assert_held(&kn->kq->mtx);
 
 	hlist_bl_lock(bucket);
 	ours = !knote_is_closed(kn);
-	if (ours)
-		hlist_bl_del(&kn->poll.close_node);
+	if (ours && knote_in_crowd(kn)) {
+		/* Even if a walker takes it now, the crowd does not go. */
+		crowd = find_crowd(bucket, kn->poll.file, kn->kq->files);
+		ours = crowd_remove(crowd, kn);
+		over = crowd_settle(crowd);
+	} else if (ours) {
+		hlist_bl_del_init(&kn->poll.close_node);
+	}
 	hlist_bl_unlock(bucket);
+
+	if (over)
+		kfree(crowd);
 	return ours;
 }
 

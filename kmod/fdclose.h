@@ -11,8 +11,6 @@ struct kqueue;
 int fdclose_init(void);
 void fdclose_exit(void);
 
-void fdclose_init_queue(struct kqueue *kq);
-
 int fdclose_hook_get(void);
 
 void fdclose_follow(struct kqueue *kq);
@@ -20,7 +18,7 @@ void fdclose_unfollow(struct kqueue *kq);
 
 void fdclose_suspect(struct knote *kn);
 
-bool fdclose_watch(struct knote *kn);
+int fdclose_watch(struct knote *kn);
 bool fdclose_unwatch(struct knote *kn);
 
 #endif /* _KEVENT_FDCLOSE_H */

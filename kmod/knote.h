@@ -8,14 +8,13 @@
  *               grace period if it was in a hash table. Found through three
  *               tables: the queue's (by descriptor or ident, under kq->mtx),
  *               the ready lists (ready.c), and for descriptors the close table
- *               (fdclose.c, bucket lock).
+ *               (fdclose.c, bucket lock; crowd.c, crowd lock).
  *               Exactly one party drops it: who takes it out of the close
  *               table; for other knotes, who finds it under kq->mtx. While
  *               somebody holds it (BUSY or TAKEN, below), dropping only marks
  *               it DEAD, and who lets go of it last does the rest.
- *  kqueue       its open file holds a reference, each knote that the close hook
- *               has taken holds one until it is dropped, and so does a late
- *               work of fdclose.c while it is queued or runs. All other knotes
+ *  kqueue       its open file holds a reference, and each knote that the close
+ *               hook has taken holds one until it is dropped. All other knotes
  *               are dropped by kqueue_close(), or are held by a thread in an
  *               ioctl on the queue's file, so kn->kq is always valid. Its
  *               irq_work is waited for, and may be seen until RCU's next grace
@@ -27,11 +26,16 @@
  *               read(2) of it.
  *  wait queue   belongs to the file, except where its owner says POLLFREE:
  *               whead is then NULL, and RCU protects those who have read it.
- *  files_struct kq->files is compared, never followed. It cannot be freed and
- *               reused while the queue has knotes: the queue is closed when the
- *               table's last descriptor of it goes, at the latest with the
- *               table. (A queue that never had a descriptor, but lives in an
- *               io_uring, has no knotes, since there is no ioctl on it.)
+ *  files_struct kq->files is compared, and followed only on behalf of a knote
+ *               that is in the close table, under the lock that keeps it there.
+ *               It cannot be freed and reused meanwhile: the queue is closed
+ *               when the table's last descriptor of it goes, at the latest with
+ *               the table, and until kqueue_close() has returned all its knotes
+ *               are out of the close table. (A queue that never had a
+ *               descriptor, but lives in an io_uring, has no knotes, since
+ *               there is no ioctl on it.)
+ *  crowd        allocated by fdclose_watch(), freed by whoever finds it small
+ *               and without walkers, under the bucket's lock: see crowd.h.
  *  fsnotify mark an allocation of its own (filters/mark.c), shared by all
  *               knotes of an inode: its callback may run after the last was
  *               detached and then finds none.
@@ -74,10 +78,9 @@
  * when they close descriptors, and the lock of an open fdinfo. Under it, any
  * of: memory reclaim's locks, those that the poll methods of sources which are
  * not SLOW take, another queue's mtx (trylock only), kq->idents.mutex,
- * fsnotify's mark_mutex, nest_lock, the descriptor table's file_lock, a close table
- * bucket. Under a source's lock
- * (that is, in a wake callback) or a file_mark's, only kq->waiters.lock, which
- * is a raw one.
+ * fsnotify's mark_mutex, nest_lock, the descriptor table's file_lock, a close
+ * table bucket and a crowd's lock under that. Under a source's lock (that is, in
+ * a wake callback) or a file_mark's, only kq->waiters.lock, which is a raw one.
  */
 #ifndef _KEVENT_KNOTE_H
 #define _KEVENT_KNOTE_H
@@ -113,6 +116,8 @@ struct file;
 #define KNOTE_ANEW	BIT(4)
 /* A change waits for it: scans are to leave it alone. Under kq->mtx. */
 #define KNOTE_WANTED	BIT(5)
+/* It is in a crowd of the close table, or stands there for one; see crowd.h. */
+#define KNOTE_CROWD	BIT(6)
 
 /* Bits of knote.status, under kq->mtx. */
 #define KNOTE_DISABLED	BIT(0)	/* not to be delivered */
@@ -138,8 +143,8 @@ struct knote_wait {
  * struct knote_poll - a descriptor's knote's part
  * @file: what the descriptor meant when it was registered
  * @close_node: in the close table, under the bucket's lock
+ * @crowd_node: in a crowd instead, under the crowd's lock
  * @close_work: the hook's, once it has taken the knote out of the table
- * @close_llist: the same, where the task cannot run work any more
  * @wait: on the file's first wait queue; of what has none but a file_mark, its
  *	entry is on that. @wait.private is the filter's: the chain of further
  *	knote_waits, a file_mark or a queue's nest_link
@@ -149,8 +154,8 @@ struct knote_poll {
 	struct file *file;
 	union {
 		struct hlist_bl_node close_node;
+		struct list_head crowd_node;
 		struct callback_head close_work;
-		struct llist_node close_llist;
 	};
 	wait_queue_entry_t wait;
 	wait_queue_head_t *whead;
@@ -192,9 +197,9 @@ struct knote_timer {
  * @priv: of any other filter
  *
  * @status and what links the knote are under kq->mtx, except @inbox and @state,
- * @poll.close_node (the bucket's lock) and the entry and head of @poll.wait (the
- * source's lock, and RCU). The rest belongs to who holds the knote BUSY, or if
- * nobody does, to who has kq->mtx.
+ * @poll.close_node (the bucket's lock), @poll.crowd_node (the crowd's lock) and
+ * the entry and head of @poll.wait (the source's lock, and RCU). The rest belongs
+ * to who holds the knote BUSY, or if nobody does, to who has kq->mtx.
  */
 struct knote {
 	union {

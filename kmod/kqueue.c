@@ -9,7 +9,6 @@
 #include <linux/slab.h>
 
 #include "compat.h"
-#include "fdclose.h"
 #include "kqueue.h"
 
 static atomic_long_t kqueues = ATOMIC_LONG_INIT(0);
@@ -41,7 +40,6 @@ struct kqueue *kqueue_alloc(void)
 		goto put_user;
 
 	ready_init(kq);
-	fdclose_init_queue(kq);
 	mutex_init(&kq->mtx);
 	INIT_LIST_HEAD(&kq->parents);
 	INIT_LIST_HEAD(&kq->children);

@@ -10,7 +10,6 @@
 #include <linux/refcount.h>
 #include <linux/rhashtable.h>
 #include <linux/swait.h>
-#include <linux/workqueue.h>
 
 #include "knote.h"
 
@@ -34,10 +33,6 @@ struct seq_file;
  *	callbacks may lead back to this queue, so they are woken from @wake_work
  * @wake_work: wakes @pollers
  * @polled: there has been a poller, so @wake_work may be in use
- * @late_knotes: knotes that the close hook has taken in a thread that cannot
- *	drop them itself; see fdclose.c
- * @late_work: drops them
- * @free_work: frees the queue, if that falls to such a thread
  * @mtx: a short lock: nobody waits under it for a source or for the user's
  *	memory. Protects all below
  * @ready: knotes to look at, oldest first
@@ -73,9 +68,6 @@ struct kqueue {
 	wait_queue_head_t pollers;
 	struct irq_work wake_work;
 	bool polled;
-	struct llist_head late_knotes;
-	struct delayed_work late_work;
-	struct work_struct free_work;
 
 	struct mutex mtx ____cacheline_aligned_in_smp;
 	struct list_head ready;
@@ -150,7 +142,6 @@ int kqueue_apply(struct kqueue *kq, struct kevent_record *kev);
 void kqueue_drop(struct kqueue *kq, struct knote *kn);
 void kqueue_drop_all(struct kqueue *kq);
 void kqueue_drop_closed(struct knote *kn);
-void kqueue_end_closed(struct kqueue *kq, struct knote *kn);
 void kqueue_let_go(struct kqueue *kq, struct knote *kn, u8 held);
 extern const struct rhashtable_params kqueue_ident_params;
 

@@ -227,24 +227,17 @@ void kqueue_drop(struct kqueue *kq, struct knote *kn)
 }
 
 /*
- * The close hook has taken the knote, with a reference to its queue, which may
- * have been closed since, and which the caller gives back.
+ * The same for a knote that the close hook has taken, with a reference to its
+ * queue, which may have been closed since. Context: may sleep; usually in the
+ * thread that closed.
  */
-void kqueue_end_closed(struct kqueue *kq, struct knote *kn)
-{
-	lockdep_assert_held(&kq->mtx);
-
-	knote_unlink(kq, kn);
-	knote_end(kq, kn);
-}
-
-/* The same in the closing thread. */
 void kqueue_drop_closed(struct knote *kn)
 {
 	struct kqueue *kq = kn->kq;
 
 	mutex_lock(&kq->mtx);
-	kqueue_end_closed(kq, kn);
+	knote_unlink(kq, kn);
+	knote_end(kq, kn);
 	mutex_unlock(&kq->mtx);
 	kqueue_put(kq);
 }
@@ -386,12 +379,18 @@ static int knote_publish(struct kqueue *kq, struct knote *kn, bool ready)
 
 	if (ret) {
 		knote_end(kq, kn);
-	} else if (knote_is_fd(kn) && !fdclose_watch(kn)) {
-		kqueue_drop(kq, kn);
-		ret = -EBADF;
-	} else if (ready) {
-		knote_activate(kn);
+		goto out;
 	}
+	if (knote_is_fd(kn)) {
+		ret = fdclose_watch(kn);
+		if (ret) {
+			kqueue_drop(kq, kn);
+			goto out;
+		}
+	}
+	if (ready)
+		knote_activate(kn);
+out:
 	kqueue_let_go(kq, kn, KNOTE_BUSY);
 	return ret;
 }

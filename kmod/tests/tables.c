@@ -221,6 +221,43 @@ static void tables_fds_chain(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fix->kq->nfd_knotes, 0);
 }
 
+/* A duplicate of @fd, or a negative errno. */
+static int duplicate(int fd)
+{
+	int dup = get_unused_fd_flags(O_CLOEXEC);
+
+	if (dup >= 0)
+		fd_install(dup, fget(fd));
+	return dup;
+}
+
+#define NR_DUPLICATES	100
+
+/*
+ * Duplicates of one file, closed by a thread that runs no task work: a worker
+ * finds those whose numbers are closed, and drops them.
+ */
+static void tables_fds_duplicates(struct kunit *test)
+{
+	struct fixture *fix = test->priv;
+	int fds[NR_DUPLICATES], i, bad = 0;
+	struct test_file tf;
+
+	fds[0] = test_file_open(&tf);
+	KUNIT_ASSERT_GE(test, fds[0], 0);
+	for (i = 0; i < NR_DUPLICATES; i++) {
+		if (i)
+			fds[i] = duplicate(fds[0]);
+		bad += !!change_flags(fix->kq, fds[i], EVFILT_READ, EV_ADD);
+	}
+	KUNIT_EXPECT_EQ(test, bad, 0);
+	KUNIT_EXPECT_EQ(test, fix->kq->nfd_knotes, NR_DUPLICATES);
+	for (i = 0; i < NR_DUPLICATES; i++)
+		close_fd(fds[i]);
+	KUNIT_EXPECT_TRUE(test, test_file_released(&tf));
+	KUNIT_EXPECT_EQ(test, fix->kq->nfd_knotes, 0);
+}
+
 /* --- Removal while others collect ----------------------------------------- */
 
 /**
@@ -553,6 +590,7 @@ static struct kunit_case tables_cases[] = {
 	KUNIT_CASE(tables_fds_backwards),
 	KUNIT_CASE(tables_fds_bad_number),
 	KUNIT_CASE(tables_fds_chain),
+	KUNIT_CASE(tables_fds_duplicates),
 	KUNIT_CASE(tables_fds_churn),
 	KUNIT_CASE(tables_idents_grow),
 	KUNIT_CASE(tables_idents_key),

@@ -161,6 +161,46 @@ TEST_F(nth, add_with_more)
 	}
 }
 
+#define FEW	8	/* duplicates that are not yet a crowd */
+
+static int few[FEW];
+
+/* Besides, half of the others go and come, which makes them few again. */
+static int undo_crowd(const struct fault_case *c)
+{
+	int i, err = undo_adds(c);
+
+	for (i = 0; i < FEW / 2; i++)
+		err |= kq_set(c->kq[0], few[i], EVFILT_READ, EV_DELETE);
+	for (i = 0; i < FEW / 2; i++)
+		err |= kq_set(c->kq[0], few[i], EVFILT_READ, EV_ADD);
+	return err;
+}
+
+/* One duplicate of a file too many to be among the others without a crowd. */
+TEST_F(nth, add_to_many)
+{
+	struct list l = { .n = 0 };
+	struct fault_case c = {
+		.name = "add one more duplicate", .call = call_changes,
+		.undo = undo_crowd, .kq = { self->kq, -1 },
+		.arg = &l, .may = MAY_ENOMEM, .least = 2,
+	};
+	int i;
+
+	for (i = 0; i < FEW; i++) {
+		few[i] = i ? dup(few[0]) : eventfd(0, EFD_CLOEXEC);
+		ASSERT_EQ(0, kq_set(self->kq, few[i], EVFILT_READ, EV_ADD));
+	}
+	list_add(&l, dup(few[0]), EVFILT_READ, EV_ADD, 0, 0);
+	EXPECT_EQ(NULL, fault_each(&self->f, &c));
+	EXPECT_EQ(FEW, fdinfo_knotes(self->kq));
+	for (i = 0; i < FEW; i++)
+		close(few[i]);
+	close(l.kev[0].ident);
+	EXPECT_EQ(0, fdinfo_knotes(self->kq));
+}
+
 /* Timers and triggers; what could not be made does not fire, either. */
 TEST_F(nth, add_ident)
 {
