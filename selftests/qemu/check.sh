@@ -5,7 +5,7 @@
 # is known about the stage S lies in $tmp/S:
 #   folder   link to that of its kernel
 #   initrd   the guest's files; when it is there, all is ready to boot
-#   results  "ok|FAIL|skip TEST" for each test, in the end for kernel.log
+#   results  "ok|FAIL|skip TEST MILLISECONDS" for each test, in the end for kernel.log
 #   seconds  how long the guest ran
 
 debug_stages='debug debug-4cpus debug-builtin'
@@ -237,13 +237,38 @@ table() {
 			"$(count FAIL "$work/results")" \
 			"$(count skip "$work/results")" "$seconds"
 	done
-	printf 'logs: %s\n\n' "$logs"
+	echo
+}
+
+# table_rooms: a line for each room, of all stages together.
+table_rooms() {
+	printf '%-42s %7s %7s %8s %8s\n' room passed failed skipped time
+	cat "$tmp"/*/results | awk '
+		NR == FNR { room[$2] = $1; next }
+		{
+			split($2, name, ".")
+			what = name[1]
+			if (what in room)
+				what = room[what]
+			else if (what != "kunit" && what != "fuzz")
+				what = "the kernel as a whole"
+			seen[what]
+			count[what, $1]++
+			ms[what] += $3
+		}
+		END {
+			for (what in seen)
+				printf "%-42s %7d %7d %8d %6d s\n", what,
+					count[what, "ok"], count[what, "FAIL"],
+					count[what, "skip"], ms[what] / 1000
+		}' "$tmp/list" - | sort
+	echo
 }
 
 # Does the file $1 end with what report writes last, or with a failure?
 is_complete() {
 	case $(tail -n 1 "$1" 2>/dev/null) in
-	'ok kernel.log' | 'FAIL '*) return 0 ;;
+	'ok kernel.log '* | 'FAIL '*) return 0 ;;
 	esac
 	return 1
 }
@@ -255,6 +280,9 @@ conclude() {
 			die "the results of $stage are not complete"
 	done
 	table
+	table_rooms
+	echo "logs: $logs"
+	echo
 	failed=$(count FAIL "$tmp"/*/results)
 	echo "$(count ok "$tmp"/*/results) passed, $failed failed," \
 		"$(count skip "$tmp"/*/results) skipped"
