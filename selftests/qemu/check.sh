@@ -5,34 +5,48 @@
 # is known about the stage S lies in $tmp/S:
 #   folder   link to that of its kernel
 #   initrd   the guest's files; when it is there, all is ready to boot
-#   results  "ok|FAIL|skip TEST" for each test, in the end for kernel.log
+#   results  "ok|FAIL|skip TEST MILLISECONDS" for each test, in the end for kernel.log
 #   seconds  how long the guest ran
 
 debug_stages='debug debug-4cpus debug-builtin'
 fuzz_seconds=120
 
+# The debug kernel runs everything with two CPUs. Again with four, only what may
+# depend on their number: how threads meet. And again with the module built in,
+# only what may depend on that: what is done when the kernel starts or a module
+# loads, what hooks and symbols are found, each kind of source once. check-all
+# leaves out nothing.
+for_4cpus='kunit queue closing races pollfree'
+for_builtin='kunit interface filters closing resources module'
+
 # describe STAGE: set what that stage boots, and with what.
 describe() {
-	cpus=2 limit=120 kernel=$1 wanted=$tests debug=
+	cpus=2 limit=120 kernel=$1 wanted=$tests leaks= again=
 	case $1 in
-	debug*) kernel=debug limit=900 wanted="kunit $tests" debug=yes ;;
+	debug*) kernel=debug limit=900 wanted="kunit $tests" ;;
 	esac
 	case $1 in
-	debug-4cpus) cpus=4 ;;
-	debug) [ "$mode" = check ] || wanted="$wanted fuzz" ;;
+	debug-4cpus) cpus=4 leaks=unloaded again=$for_4cpus ;;
+	debug-builtin) leaks=loaded again=$for_builtin ;;
+	debug)
+		leaks='loaded unloaded'
+		[ "$mode" = check ] || wanted="$wanted fuzz" ;;
 	esac
+	[ -z "$again" ] || [ "$mode" = check-all ] || wanted=$(meant "$again")
 	wanted=${TEST:-$wanted}
 	# It finishes the round that has begun, or finds that this one hangs.
 	fuzz_limit=$((fuzz_seconds + 180 + limit))
 }
 
-# Print the tests that the word $1 of TEST means: one, or all of a room.
+# meant WORDS: print the tests that these mean, each once. A word is a test, or a
+# room with all that are in it. What is neither is printed with a question mark.
 meant() {
-	case $1 in
-	kunit | fuzz) echo "$1" ;;
-	*) awk -v word="$1" '$1 == word || $2 == word { print $2 }' \
-		"$tmp/list" ;;
-	esac
+	echo "$1" | tr ' ,' '\n\n' | awk '
+		BEGIN { tests["kunit"] = "kunit"; tests["fuzz"] = "fuzz" }
+		NR == FNR { tests[$1] = tests[$1] " " $2; tests[$2] = $2; next }
+		/./ { print ($0 in tests) ? tests[$0] : "?" $0 }' \
+			"$tmp/list" - |
+		tr ' ' '\n' | awk 'NF && !seen[$0]++' | paste -s -d ' '
 }
 
 # Sets $tests to the names of all selftests, room by room, and TEST to those that
@@ -41,17 +55,14 @@ choose_tests() {
 	${MAKE:-make} -s --no-print-directory -C "$top/selftests" list \
 		>"$tmp/list" || exit 1
 	sort -o "$tmp/list" "$tmp/list"
-	tests=$(cut -d ' ' -f 2 "$tmp/list" | tr '\n' ' ')
-	chosen=
-	for word in $(echo "$TEST" | tr ',' ' '); do
-		names=$(meant "$word" | tr '\n' ' ')
-		[ -n "$names" ] || die "TEST=$word is unknown; there are:" \
-			"kunit fuzz $tests, and the rooms" \
-			"$(cut -d ' ' -f 1 "$tmp/list" | uniq | tr '\n' ' ')"
-		chosen="$chosen $names"
-	done
-	TEST=$(echo "$chosen" | tr ' ' '\n' | awk 'NF && !seen[$0]++' | tr '\n' ' ')
-	TEST=${TEST% }
+	tests=$(cut -d ' ' -f 2 "$tmp/list" | paste -s -d ' ')
+	TEST=$(meant "$TEST")
+	unknown=${TEST#*'?'}
+	case $TEST in
+	*'?'*) die "TEST=${unknown%% *} is unknown; there are: kunit fuzz" \
+		"$tests; and the rooms" \
+		"$(cut -d ' ' -f 1 "$tmp/list" | uniq | paste -s -d ' ')" ;;
+	esac
 }
 
 choose_stages() {
@@ -112,9 +123,23 @@ build_stage() {
 	make_initrd "$modules" "$tmp/$1/initrd" mode=check \
 		"limit=$limit" "tests='$wanted'" \
 		"fuzz='-t $fuzz_seconds -s $SEED'" "fuzz_limit=$fuzz_limit" \
-		"debug=$debug" "gcov='$gcov'"
+		"leaks='$leaks'" "gcov='$gcov'"
 }
 gcov=
+
+# All programs; or those that are to run, with which others build faster.
+build_programs() {
+	targets='lib examples selftests fuzz-program'
+	if [ -n "$TEST" ]; then
+		targets='lib selftests'
+		case " $TEST " in
+		*' fuzz '*) targets="$targets fuzz-program" ;;
+		esac
+	fi
+	say "building $targets, with W=1"
+	# shellcheck disable=SC2086 # a list of words
+	make_strict build-user.log $targets TEST="$TEST"
+}
 
 # prepare_stages: all that is needed before the first one boots.
 prepare_stages() {
@@ -128,8 +153,7 @@ prepare_stages() {
 		(get_kernel "$stage") || cannot "$stage"
 	done
 	fetch_harness
-	say "building library, examples, selftests and fuzzer, with W=1"
-	make_strict build-user.log lib examples selftests fuzz-program
+	build_programs
 	for stage in $stages; do
 		describe "$stage"
 		[ ! -e "$tmp/$stage/folder" ] || (build_stage "$stage") ||
@@ -213,13 +237,38 @@ table() {
 			"$(count FAIL "$work/results")" \
 			"$(count skip "$work/results")" "$seconds"
 	done
-	printf 'logs: %s\n\n' "$logs"
+	echo
+}
+
+# table_rooms: a line for each room, of all stages together.
+table_rooms() {
+	printf '%-42s %7s %7s %8s %8s\n' room passed failed skipped time
+	cat "$tmp"/*/results | awk '
+		NR == FNR { room[$2] = $1; next }
+		{
+			split($2, name, ".")
+			what = name[1]
+			if (what in room)
+				what = room[what]
+			else if (what != "kunit" && what != "fuzz")
+				what = "the kernel as a whole"
+			seen[what]
+			count[what, $1]++
+			ms[what] += $3
+		}
+		END {
+			for (what in seen)
+				printf "%-42s %7d %7d %8d %6d s\n", what,
+					count[what, "ok"], count[what, "FAIL"],
+					count[what, "skip"], ms[what] / 1000
+		}' "$tmp/list" - | sort
+	echo
 }
 
 # Does the file $1 end with what report writes last, or with a failure?
 is_complete() {
 	case $(tail -n 1 "$1" 2>/dev/null) in
-	'ok kernel.log' | 'FAIL '*) return 0 ;;
+	'ok kernel.log '* | 'FAIL '*) return 0 ;;
 	esac
 	return 1
 }
@@ -231,6 +280,9 @@ conclude() {
 			die "the results of $stage are not complete"
 	done
 	table
+	table_rooms
+	echo "logs: $logs"
+	echo
 	failed=$(count FAIL "$tmp"/*/results)
 	echo "$(count ok "$tmp"/*/results) passed, $failed failed," \
 		"$(count skip "$tmp"/*/results) skipped"
