@@ -284,19 +284,20 @@ long kevent_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	}
 }
 
+/* For root: to others, what goes on in all processes is of no concern. */
 static ssize_t queues_show(struct device *dev, struct device_attribute *attr,
 			   char *buf)
 {
 	return sysfs_emit(buf, "%ld\n", kqueue_count());
 }
-static DEVICE_ATTR_RO(queues);
+static DEVICE_ATTR_ADMIN_RO(queues);
 
 static ssize_t knotes_show(struct device *dev, struct device_attribute *attr,
 			   char *buf)
 {
 	return sysfs_emit(buf, "%ld\n", knote_count());
 }
-static DEVICE_ATTR_RO(knotes);
+static DEVICE_ATTR_ADMIN_RO(knotes);
 
 static struct attribute *kevent_attrs[] = {
 	&dev_attr_queues.attr,

@@ -164,6 +164,26 @@ TEST_F(limit, failures_are_free)
 	close(kq);
 }
 
+/* How much there is of them all is nobody's business but root's. */
+TEST(counters)
+{
+	static const char *const name[] = { "queues", "knotes" };
+	char path[64];
+	size_t i;
+
+	if (geteuid())
+		SKIP(return, WHY_SKIPPED);
+	for (i = 0; i < ARRAY_SIZE(name); i++)
+		EXPECT_LE(0, kq_counter(name[i]));
+	ASSERT_EQ(0, setresuid(ALICE, ALICE, 0));
+	for (i = 0; i < ARRAY_SIZE(name); i++) {
+		snprintf(path, sizeof(path), "/sys/class/misc/kevent/%s", name[i]);
+		EXPECT_EQ(-1, open(path, O_RDONLY | O_CLOEXEC));
+		EXPECT_EQ(EACCES, errno);
+	}
+	ASSERT_EQ(0, setresuid(0, 0, 0));
+}
+
 #define FEW	3
 
 /* Of some filters there may be fewer. */
