@@ -23,13 +23,13 @@ struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
 	struct knote *kn;
 	int ret;
 
-	ret = kevent_user_charge(kq->user, 1);
+	ret = kqueue_charge(kq);
 	if (ret)
 		return ERR_PTR(ret);
 
 	kn = kmem_cache_zalloc(knote_cache, GFP_KERNEL_ACCOUNT);
 	if (!kn) {
-		kevent_user_uncharge(kq->user, 1);
+		kqueue_uncharge(kq);
 		return ERR_PTR(-ENOMEM);
 	}
 	this_cpu_inc(knotes);
@@ -70,7 +70,7 @@ void knote_free(struct knote *kn)
 {
 	const struct kevent_filter *ops = kn->ops;
 
-	kevent_user_uncharge(kn->kq->user, 1);
+	kqueue_uncharge(kn->kq);
 	if (ops->flags & KEVENT_FILTER_FD)
 		knote_free_now(kn);
 	else

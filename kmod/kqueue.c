@@ -11,6 +11,10 @@
 #include "compat.h"
 #include "kqueue.h"
 
+static struct kmem_cache *kqueue_cache;
+/* Frees queues whose last reference went where one must not sleep. */
+static struct workqueue_struct *free_wq;
+
 static atomic_long_t kqueues = ATOMIC_LONG_INIT(0);
 static atomic64_t kqueue_last_id = ATOMIC64_INIT(0);
 
@@ -24,22 +28,43 @@ bool file_is_kqueue(const struct file *file)
 	return file->f_op == &kqueue_fops;
 }
 
-/* Make a queue for the caller; NULL if there is no memory. */
+/* The last reference is gone. Context: may sleep. */
+static void kqueue_free(struct kqueue *kq)
+{
+	kqueue_uncharge_spare(kq);
+	WARN_ON_ONCE(atomic_read(&kq->units));
+	kqueue_uncharge_self(kq);
+	kevent_user_put(kq->user);
+	mutex_destroy(&kq->mtx);
+	kmem_cache_free(kqueue_cache, kq);
+	atomic_long_dec(&kqueues);
+}
+
+static void free_queue(struct work_struct *work)
+{
+	kqueue_free(container_of(work, struct kqueue, free_work));
+}
+
+/*
+ * Make a queue for the caller; NULL if there is no memory, or the user may not
+ * have so much.
+ */
 struct kqueue *kqueue_alloc(void)
 {
 	struct kqueue *kq;
 
-	kq = kzalloc(sizeof(*kq), GFP_KERNEL_ACCOUNT);
+	kq = kmem_cache_zalloc(kqueue_cache, GFP_KERNEL_ACCOUNT);
 	if (!kq)
 		return NULL;
 
 	kq->user = kevent_user_get();
 	if (!kq->user)
 		goto free_kq;
-	if (rhashtable_init(&kq->idents, &kqueue_ident_params))
+	if (kqueue_charge_self(kq))
 		goto put_user;
 
 	ready_init(kq);
+	INIT_WORK(&kq->free_work, free_queue);
 	mutex_init(&kq->mtx);
 	INIT_LIST_HEAD(&kq->parents);
 	INIT_LIST_HEAD(&kq->children);
@@ -52,7 +77,7 @@ struct kqueue *kqueue_alloc(void)
 put_user:
 	kevent_user_put(kq->user);
 free_kq:
-	kfree(kq);
+	kmem_cache_free(kqueue_cache, kq);
 	return NULL;
 }
 EXPORT_SYMBOL_FOR_KUNIT(kqueue_alloc);
@@ -62,39 +87,6 @@ void kqueue_get(struct kqueue *kq)
 	refcount_inc(&kq->refs);
 }
 
-/*
- * The last reference is gone. Context: may sleep.
- *
- * Waiting for the irq_work is not all: it can be queued again while it runs,
- * and so run on two CPUs, and then the first to end says that it is idle:
- *
- *	CPU 0			CPU 1			CPU 2
- *	wake_work, for some
- *	reason not fast ...
- *				source fires
- *				wake_work, is idle
- *							irq_work_sync()
- *							kfree()
- *	... wake_pollers()
- *
- * Interrupts are RCU readers, so the memory stays until that one is over.
- */
-void kqueue_free(struct kqueue *kq)
-{
-	bool polled = kq->polled;
-
-	/* On PREEMPT_RT this waits for RCU. */
-	if (polled)
-		irq_work_sync(&kq->wake_work);
-	kevent_user_put(kq->user);
-	mutex_destroy(&kq->mtx);
-	if (polled)
-		kfree_rcu(kq, rcu);
-	else
-		kfree(kq);
-	atomic_long_dec(&kqueues);
-}
-
 /* Context: may sleep. */
 void kqueue_put(struct kqueue *kq)
 {
@@ -102,6 +94,13 @@ void kqueue_put(struct kqueue *kq)
 		kqueue_free(kq);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kqueue_put);
+
+/* Context: any. */
+void kqueue_put_atomic(struct kqueue *kq)
+{
+	if (refcount_dec_and_test(&kq->refs))
+		queue_work(free_wq, &kq->free_work);
+}
 
 /*
  * The end of a queue: no registration is left when this returns, and whoever
@@ -113,6 +112,7 @@ void kqueue_close(struct kqueue *kq)
 	if (!kq->closing) {
 		WRITE_ONCE(kq->closing, true);
 		kqueue_drop_all(kq);
+		kqueue_uncharge_spare(kq);
 	}
 	mutex_unlock(&kq->mtx);
 
@@ -129,21 +129,88 @@ static int kqueue_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static int is_same_file(const void *file, struct file *other, unsigned int fd)
+/* So many slots are looked at without a chance to be preempted. */
+#define SLOTS_AT_ONCE	1024
+
+/*
+ * Is the file in one of some slots from @fd on, which goes past them? No lock:
+ * a table that is replaced by a larger one meanwhile is still there, as it was.
+ */
+static bool slots_have(struct files_struct *files, const struct file *file,
+		       unsigned int *fd, bool *more)
 {
-	return file == other;
+	struct fdtable *fdt;
+	bool found = false;
+	unsigned int end;
+
+	rcu_read_lock();
+	fdt = files_fdtable(files);
+	end = min(*fd + SLOTS_AT_ONCE, fdt->max_fds);
+	while (*fd < end && !found)
+		found = rcu_access_pointer(fdt->fd[(*fd)++]) == file;
+	*more = end < fdt->max_fds;
+	rcu_read_unlock();
+	return found;
 }
 
-/* Does the table still have a descriptor of the file? */
-static bool files_have(struct files_struct *files, struct file *file)
+/* One walk over the table, which others may change meanwhile. */
+static bool files_have(struct files_struct *files, const struct file *file)
 {
-	/*
-	 * A table without users is being torn down. Its slots may still be
-	 * filled, but all of them are as good as closed.
-	 */
-	if (!atomic_read(&files->count))
-		return false;
-	return iterate_fd(files, 0, is_same_file, file);
+	unsigned int fd = 0;
+	bool found, more;
+
+	/* After all that was done to the table by those whom we have seen. */
+	spin_lock(&files->file_lock);
+	spin_unlock(&files->file_lock);
+
+	do {
+		found = slots_have(files, file, &fd, &more);
+		cond_resched();
+	} while (!found && more);
+	return found;
+}
+
+/*
+ * Has the table still a descriptor of the queue, whose @file is just being closed
+ * by the caller?
+ *
+ * The table may be huge, so it is not locked during the walk, which then can
+ * miss a descriptor that another thread moves past it:
+ *
+ *	this thread			another
+ *	look at slot 5
+ *					dup2(900, 5)
+ *					close(900): clear the slot
+ *	look at slot 900
+ *					kqueue_flush(): raise flushes
+ *
+ * Whoever clears a slot comes here before it does anything else. So while
+ * flushes stays the same, each thread can spoil one walk, after which it is on
+ * its way here and holds the file; and the slot that was missed holds it, too. A
+ * descriptor that is always there is found by one of as many walks as there
+ * are other references, or threads that have the table.
+ */
+static bool is_open(struct kqueue *kq, struct files_struct *files,
+		    struct file *file)
+{
+	int flushes, walks;
+
+	do {
+		flushes = atomic_read_acquire(&kq->flushes);
+		/*
+		 * A table without users is being torn down. Its slots may still
+		 * be filled, but all of them are as good as closed.
+		 */
+		for (walks = 0; walks < min_t(long, file_count(file) - 1,
+					      atomic_read(&files->count));
+		     walks++) {
+			if (files_have(files, file))
+				return true;
+		}
+		/* Who has dropped its reference has raised it before. */
+		smp_rmb();
+	} while (flushes != atomic_read(&kq->flushes));
+	return false;
 }
 
 /*
@@ -156,7 +223,12 @@ static int kqueue_flush(struct file *file, fl_owner_t id)
 {
 	struct kqueue *kq = file->private_data;
 
-	if (id == (fl_owner_t)kq->files && !files_have(id, file))
+	if (id != (fl_owner_t)kq->files)
+		return 0;
+	atomic_inc(&kq->flushes);
+	/* Pairs with is_open(): before our reference goes. */
+	smp_mb__after_atomic();
+	if (!is_open(kq, id, file))
 		kqueue_close(kq);
 	return 0;
 }
@@ -173,7 +245,6 @@ static __poll_t kqueue_poll(struct file *file, poll_table *wait)
 	if (kq->files != current->files && !(current->flags & PF_KTHREAD))
 		return EPOLLERR;
 
-	WRITE_ONCE(kq->polled, true);
 	poll_wait(file, &kq->pollers, wait);
 	if (READ_ONCE(kq->closing))
 		return EPOLLERR | EPOLLHUP;
@@ -240,13 +311,14 @@ static void kqueue_show_fdinfo(struct seq_file *m, struct file *file)
 	if (kq->closing)
 		goto out;
 	seq_printf(m, "knotes:\t%u\n",
-		   kq->nfd_knotes + atomic_read(&kq->idents.nelems));
+		   kq->nfd_knotes + kq->nident_knotes);
 	for (fd = 0; fd < kq->nfds && !seq_has_overflowed(m); fd++) {
 		for (kn = kq->fds[fd]; kn; kn = kn->fd_next)
 			knote_show(m, kn);
 		cond_resched();
 	}
-	kqueue_show_idents(m, kq);
+	if (kq->has_idents)
+		kqueue_show_idents(m, kq);
 out:
 	mutex_unlock(&kq->mtx);
 }
@@ -272,3 +344,25 @@ const struct file_operations kqueue_fops = {
 	.show_fdinfo	= kqueue_show_fdinfo,
 	.llseek		= noop_llseek,
 };
+
+int __init kqueue_init(void)
+{
+	kqueue_cache = KMEM_CACHE(kqueue, SLAB_ACCOUNT | SLAB_HWCACHE_ALIGN);
+	if (!kqueue_cache)
+		return -ENOMEM;
+	free_wq = alloc_workqueue("kevent_free", WQ_UNBOUND, 0);
+	if (!free_wq) {
+		kmem_cache_destroy(kqueue_cache);
+		return -ENOMEM;
+	}
+	kqueue_pollers_init();
+	return 0;
+}
+
+/* Context: no queue is open, but some may be about to be freed. */
+void kqueue_exit(void)
+{
+	kqueue_pollers_exit();
+	destroy_workqueue(free_wq);
+	kmem_cache_destroy(kqueue_cache);
+}

@@ -4,12 +4,12 @@
 #define _KEVENT_KQUEUE_H
 
 #include <linux/cache.h>
-#include <linux/irq_work.h>
 #include <linux/ktime.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable.h>
 #include <linux/swait.h>
+#include <linux/workqueue.h>
 
 #include "knote.h"
 
@@ -30,9 +30,10 @@ struct seq_file;
  *	its lock is a raw one, so it may be woken under any source's lock and
  *	from any context, on PREEMPT_RT too
  * @pollers: those who poll the queue: epoll, another queue, io_uring. Their
- *	callbacks may lead back to this queue, so they are woken from @wake_work
- * @wake_work: wakes @pollers
- * @polled: there has been a poller, so @wake_work may be in use
+ *	callbacks may lead back to this queue: see pollers.c
+ * @wake_node: on a list of queues whose @pollers are to be woken ...
+ * @waking: ... if this is 1
+ * @free_work: frees the queue, if its last reference goes where none may sleep
  * @mtx: a short lock: nobody waits under it for a source or for the user's
  *	memory. Protects all below
  * @ready: knotes to look at, oldest first
@@ -52,11 +53,15 @@ struct seq_file;
  * @nfds: size of @fds
  * @nfd_knotes: how many knotes @fds holds; closes matter while > 0
  * @idents: all other knotes, by (ident, filter)
+ * @has_idents: @idents is there: from the first of them on
+ * @nident_knotes: how many they are
  * @files: the descriptor table that the queue belongs to; only compared
  * @user: whom knotes are charged to
  * @id: a number for traces
  * @refs: see the table of lifetimes in knote.h
- * @rcu: for freeing it, if it was polled
+ * @flushes: how often a descriptor of it was closed by its owners
+ * @units: what @user is charged for knotes ...
+ * @spare: ... and how much of that is not in use; see kqueue_charge()
  * @parents: nest_links to the queues that watch this one, under nest_lock
  * @children: nest_links to the queues that this one watches, under nest_lock
  * @nest_stamp: the walk that computed @nest_height, under nest_lock
@@ -66,8 +71,9 @@ struct kqueue {
 	struct llist_head inbox;
 	struct swait_queue_head waiters;
 	wait_queue_head_t pollers;
-	struct irq_work wake_work;
-	bool polled;
+	struct llist_node wake_node;
+	atomic_t waking;
+	struct work_struct free_work;
 
 	struct mutex mtx ____cacheline_aligned_in_smp;
 	struct list_head ready;
@@ -85,12 +91,16 @@ struct kqueue {
 	struct knote **fds;
 	unsigned int nfd_knotes;
 	struct rhashtable idents;
+	bool has_idents;
+	unsigned int nident_knotes;
 
 	struct files_struct *files;
 	struct kevent_user *user;
 	u64 id;
 	refcount_t refs;
-	struct rcu_head rcu;
+	atomic_t flushes;
+	atomic_t units;
+	atomic_t spare;
 
 	struct list_head parents;
 	struct list_head children;
@@ -102,11 +112,13 @@ struct kqueue {
 struct kqueue *kqueue_alloc(void);
 void kqueue_get(struct kqueue *kq);
 void kqueue_put(struct kqueue *kq);
-void kqueue_free(struct kqueue *kq);
+void kqueue_put_atomic(struct kqueue *kq);
 void kqueue_close(struct kqueue *kq);
 long kqueue_count(void);
 bool file_is_kqueue(const struct file *file);
 extern const struct file_operations kqueue_fops;
+int kqueue_init(void);
+void kqueue_exit(void);
 
 /* ready.c: the knotes to look at, and who is told of them */
 void ready_init(struct kqueue *kq);
@@ -149,6 +161,11 @@ extern const struct rhashtable_params kqueue_ident_params;
 int kqueue_collect(struct kqueue *kq, struct kevent_record __user *events,
 		   int nevents, ktime_t deadline);
 
+/* pollers.c */
+void kqueue_wake_pollers(struct kqueue *kq);
+void kqueue_pollers_init(void);
+void kqueue_pollers_exit(void);
+
 /* nest.c */
 struct nest_link;
 struct nest_link *nest_add(struct kqueue *parent, struct kqueue *child);
@@ -167,6 +184,11 @@ int kevent_user_charge(struct kevent_user *user, long units);
 void kevent_user_uncharge(struct kevent_user *user, long units);
 int kevent_user_take(struct kevent_user *user, enum kevent_scarce what);
 void kevent_user_give_back(struct kevent_user *user, enum kevent_scarce what);
+int kqueue_charge_self(struct kqueue *kq);
+void kqueue_uncharge_self(struct kqueue *kq);
+int kqueue_charge(struct kqueue *kq);
+void kqueue_uncharge(struct kqueue *kq);
+void kqueue_uncharge_spare(struct kqueue *kq);
 void kevent_limit_init(void);
 void kevent_limit_exit(void);
 

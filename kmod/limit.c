@@ -1,40 +1,72 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How many knotes a user may have. Any user may open the device, and knotes
+ * How much a user may have. Any user may open the device, and queues and knotes
  * are kernel memory, so there is a limit for each user ID, as for epoll.
  *
  * Of some there may be fewer, since they can cost others time: timers that are
- * due at once expire in one interrupt, and the knotes of one file are told of a
- * change one after the other.
+ * due at once expire in one interrupt, and whoever writes to a file visits all
+ * marks on it.
+ *
+ * A user who makes a user namespace can be many users in it. So what is used
+ * in a namespace counts for the user there, for the namespace's owner in the
+ * parent namespace, and so on outwards, and the limit holds at each of these
+ * levels; as for inotify.
+ *
+ * A queue takes what its knotes need in portions, so that its registrations
+ * change a number of its own and not, all CPUs together, those of its user.
  */
 
 #include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/hash.h>
+#include <linux/hashtable.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
-#include <linux/mutex.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/uidgid.h>
-#include <linux/xarray.h>
+#include <linux/user_namespace.h>
 
 #include "kqueue.h"
 
 /**
- * struct kevent_user - what one user ID has
+ * struct kevent_user - what one user ID has in one user namespace
+ * @node: in the table of users, under users_lock
+ * @parent: the owner of the namespace, outside of it; NULL in the first one
+ * @ns: the namespace
  * @uid: who
- * @queues: open queues, under users_lock; the structure goes with the last
+ * @refs: open queues, and users whose parent this is; under users_lock
  * @units: what is charged to them: a unit is the memory of a registration
  * @scarce: how many they have of what there may be fewer of
+ *
+ * Each user holds its parent and its namespace, and with the latter all those
+ * around it.
  */
 struct kevent_user {
+	struct hlist_node node;
+	struct kevent_user *parent;
+	struct user_namespace *ns;
 	kuid_t uid;
-	unsigned long queues;
+	unsigned long refs;
 	atomic_long_t units;
 	atomic_t scarce[KEVENT_SCARCE];
 };
 
-/* By user ID; changed under users_lock. */
-static DEFINE_XARRAY(users);
-static DEFINE_MUTEX(users_lock);
+/* By namespace and user ID. */
+static DEFINE_HASHTABLE(users, 10);
+static DEFINE_SPINLOCK(users_lock);
+
+/*
+ * A queue takes at most so many units at once, and of these at most one for each
+ * PORTION_PART that it has, so that small queues take just what they use.
+ */
+#define PORTION_MOST	32
+#define PORTION_PART	16
+
+/* A queue counts for so many registrations: its memory, and its file's. */
+#define QUEUE_UNITS \
+	DIV_ROUND_UP(sizeof(struct kqueue) + sizeof(struct file), \
+		     sizeof(struct knote))
 
 static ulong max_user_knotes;
 module_param(max_user_knotes, ulong, 0644);
@@ -53,75 +85,251 @@ module_param_named(max_user_files, max_scarce[KEVENT_FILES], uint, 0644);
 MODULE_PARM_DESC(max_user_files,
 		 "watched regular files that a user may have (default: 8192)");
 
-/* Find or make the caller's record; NULL if there is no memory. */
-struct kevent_user *kevent_user_get(void)
+static unsigned long user_key(const struct user_namespace *ns, kuid_t uid)
 {
-	kuid_t uid = current_euid();
+	return hash_ptr(ns, 32) ^ __kuid_val(uid);
+}
+
+/* Find a user and hold it. */
+static struct kevent_user *user_find(const struct user_namespace *ns,
+				     kuid_t uid)
+{
 	struct kevent_user *user;
 
-	mutex_lock(&users_lock);
-	user = xa_load(&users, __kuid_val(uid));
-	if (!user) {
-		user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
-		if (!user)
-			goto out;
-		user->uid = uid;
-		if (xa_err(xa_store(&users, __kuid_val(uid), user,
-				    GFP_KERNEL_ACCOUNT))) {
-			kfree(user);
-			user = NULL;
-			goto out;
+	lockdep_assert_held(&users_lock);
+
+	hash_for_each_possible(users, user, node, user_key(ns, uid)) {
+		if (user->ns == ns && uid_eq(user->uid, uid)) {
+			user->refs++;
+			return user;
 		}
 	}
-	user->queues++;
-out:
-	mutex_unlock(&users_lock);
+	return NULL;
+}
+
+static struct kevent_user *user_alloc(struct user_namespace *ns, kuid_t uid,
+				      struct kevent_user *parent)
+{
+	struct kevent_user *user;
+
+	user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
+	if (!user)
+		return NULL;
+	user->ns = get_user_ns(ns);
+	user->uid = uid;
+	user->parent = parent;
+	user->refs = 1;
 	return user;
 }
 
+static void user_free(struct kevent_user *user)
+{
+	put_user_ns(user->ns);
+	kfree(user);
+}
+
+/*
+ * Find or make a user, and hold it; NULL if there is no memory. The reference to
+ * its parent, which is the only one that it can have, is the caller's no more.
+ */
+static struct kevent_user *user_get(struct user_namespace *ns, kuid_t uid,
+				    struct kevent_user *parent)
+{
+	struct kevent_user *user, *made;
+
+	spin_lock(&users_lock);
+	user = user_find(ns, uid);
+	spin_unlock(&users_lock);
+	if (user)
+		goto put_parent;
+
+	made = user_alloc(ns, uid, parent);
+	if (!made)
+		goto put_parent;
+	spin_lock(&users_lock);
+	/* Somebody else may have made it meanwhile. */
+	user = user_find(ns, uid);
+	if (!user)
+		hash_add(users, &made->node, user_key(ns, uid));
+	spin_unlock(&users_lock);
+	if (!user)
+		return made;
+	user_free(made);
+put_parent:
+	kevent_user_put(parent);
+	return user;
+}
+
+/*
+ * Find or make the record of the caller, and those of all who answer for it, from
+ * the outermost namespace inwards. NULL if there is no memory.
+ */
+struct kevent_user *kevent_user_get(void)
+{
+	const struct cred *cred = current_cred();
+	struct kevent_user *user = NULL;
+	struct user_namespace *ns;
+	kuid_t uid;
+	int level;
+
+	for (level = 0; level <= cred->user_ns->level; level++) {
+		uid = cred->euid;
+		for (ns = cred->user_ns; ns->level > level; ns = ns->parent)
+			uid = ns->owner;
+		user = user_get(ns, uid, user);
+		if (!user)
+			break;
+	}
+	return user;
+}
+
+/* Context: may not be atomic. */
 void kevent_user_put(struct kevent_user *user)
 {
-	mutex_lock(&users_lock);
-	if (!--user->queues) {
+	struct kevent_user *parent;
+	bool last;
+
+	for (; user; user = parent) {
+		parent = user->parent;
+		spin_lock(&users_lock);
+		last = !--user->refs;
+		if (last)
+			hash_del(&user->node);
+		spin_unlock(&users_lock);
+		if (!last)
+			break;
 		WARN_ON_ONCE(atomic_long_read(&user->units) ||
 			     atomic_read(&user->scarce[KEVENT_TIMERS]) ||
 			     atomic_read(&user->scarce[KEVENT_FILES]));
-		xa_erase(&users, __kuid_val(user->uid));
-		kfree(user);
+		user_free(user);
 	}
-	mutex_unlock(&users_lock);
+}
+
+/* Give back to all below @end. Context: any. */
+static void uncharge_below(struct kevent_user *user, long units,
+			   const struct kevent_user *end)
+{
+	for (; user != end; user = user->parent)
+		atomic_long_sub(units, &user->units);
 }
 
 /* Charge so many units, or fail with -ENOSPC. Context: any. */
 int kevent_user_charge(struct kevent_user *user, long units)
 {
-	if (atomic_long_add_return(units, &user->units) <=
-	    READ_ONCE(max_user_knotes))
-		return 0;
+	struct kevent_user *at;
 
-	atomic_long_sub(units, &user->units);
+	for (at = user; at; at = at->parent) {
+		if (atomic_long_add_return(units, &at->units) >
+		    READ_ONCE(max_user_knotes))
+			goto undo;
+	}
+	return 0;
+
+undo:
+	uncharge_below(user, units, at->parent);
 	return -ENOSPC;
 }
 
 void kevent_user_uncharge(struct kevent_user *user, long units)
 {
-	atomic_long_sub(units, &user->units);
+	uncharge_below(user, units, NULL);
+}
+
+static void give_back_below(struct kevent_user *user, enum kevent_scarce what,
+			    const struct kevent_user *end)
+{
+	for (; user != end; user = user->parent)
+		atomic_dec(&user->scarce[what]);
 }
 
 /* One more of these, or fail with -ENOSPC. Context: any. */
 int kevent_user_take(struct kevent_user *user, enum kevent_scarce what)
 {
-	if (atomic_inc_return(&user->scarce[what]) <=
-	    min_t(uint, READ_ONCE(max_scarce[what]), INT_MAX))
-		return 0;
+	uint max = min_t(uint, READ_ONCE(max_scarce[what]), INT_MAX);
+	struct kevent_user *at;
 
-	atomic_dec(&user->scarce[what]);
+	for (at = user; at; at = at->parent) {
+		if (atomic_inc_return(&at->scarce[what]) > max)
+			goto undo;
+	}
+	return 0;
+
+undo:
+	give_back_below(user, what, at->parent);
 	return -ENOSPC;
 }
 
 void kevent_user_give_back(struct kevent_user *user, enum kevent_scarce what)
 {
-	atomic_dec(&user->scarce[what]);
+	give_back_below(user, what, NULL);
+}
+
+/* Charge the queue itself, or fail with -ENOSPC. */
+int kqueue_charge_self(struct kqueue *kq)
+{
+	return kevent_user_charge(kq->user, QUEUE_UNITS);
+}
+
+void kqueue_uncharge_self(struct kqueue *kq)
+{
+	kevent_user_uncharge(kq->user, QUEUE_UNITS);
+}
+
+static int portion_of(const struct kqueue *kq)
+{
+	return min(atomic_read(&kq->units) / PORTION_PART, PORTION_MOST);
+}
+
+/* Take a portion, and use one of it; if there is no portion, then just that. */
+static noinline int take_portion(struct kqueue *kq)
+{
+	int n = max(portion_of(kq), 1);
+
+	if (kevent_user_charge(kq->user, n)) {
+		if (n == 1 || kevent_user_charge(kq->user, 1))
+			return -ENOSPC;
+		n = 1;
+	}
+	atomic_add(n, &kq->units);
+	atomic_add(n - 1, &kq->spare);
+	return 0;
+}
+
+static void give_back_spare(struct kqueue *kq, int n)
+{
+	atomic_sub(n, &kq->units);
+	kevent_user_uncharge(kq->user, n);
+}
+
+/* Charge one registration of the queue, or fail with -ENOSPC. Context: any. */
+int kqueue_charge(struct kqueue *kq)
+{
+	if (likely(atomic_dec_if_positive(&kq->spare) >= 0))
+		return 0;
+	return take_portion(kq);
+}
+
+/*
+ * Give one back. What is kept of these is enough for the next portion: whoever
+ * makes and removes by turns does not come to the user's numbers. Context: any.
+ */
+void kqueue_uncharge(struct kqueue *kq)
+{
+	int keep = portion_of(kq);
+	int spare = atomic_inc_return(&kq->spare);
+	int n = spare - keep;
+
+	if (likely(spare <= 2 * keep))
+		return;
+	/* Unless others were at it meanwhile: then it is for them. */
+	if (atomic_try_cmpxchg(&kq->spare, &spare, keep))
+		give_back_spare(kq, n);
+}
+
+/* Give back all that is not in use. */
+void kqueue_uncharge_spare(struct kqueue *kq)
+{
+	give_back_spare(kq, atomic_xchg(&kq->spare, 0));
 }
 
 void kevent_limit_init(void)
@@ -138,6 +346,5 @@ void kevent_limit_init(void)
 
 void kevent_limit_exit(void)
 {
-	WARN_ON(!xa_empty(&users));
-	xa_destroy(&users);
+	WARN_ON(!hash_empty(users));
 }

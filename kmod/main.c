@@ -321,9 +321,12 @@ static int __init kevent_init(void)
 	ret = knote_cache_init();
 	if (ret)
 		return ret;
-	ret = file_marks_init();
+	ret = kqueue_init();
 	if (ret)
 		goto free_cache;
+	ret = file_marks_init();
+	if (ret)
+		goto free_queues;
 	ret = fdclose_init();
 	if (ret)
 		goto free_files;
@@ -338,6 +341,8 @@ free_fdclose:
 	fdclose_exit();
 free_files:
 	file_marks_exit();
+free_queues:
+	kqueue_exit();
 free_cache:
 	knote_cache_exit();
 	return ret;
@@ -353,9 +358,8 @@ static void __exit kevent_exit(void)
 	misc_deregister(&kevent_device);
 	fdclose_exit();
 	file_marks_exit();
+	kqueue_exit();
 	knote_cache_exit();
-	/* For an irq_work that is late: see kqueue_free(). */
-	synchronize_rcu();
 	kevent_limit_exit();
 }
 module_exit(kevent_exit);

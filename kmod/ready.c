@@ -10,7 +10,6 @@
  * back: see knote.h.
  */
 
-#include <linux/poll.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 
@@ -22,27 +21,6 @@
 #define STEPS_AT_ONCE	1024
 
 /* --- Who is told --------------------------------------------------------- */
-
-/*
- * Wake those who poll the queue. They are not woken by whoever activates a
- * knote, because their callbacks may lead back to the source that activates:
- *
- *	source.lock -> knote_activate(queue) -> pollers.lock -> epoll.lock
- *	-> epoll's pollers -> knote_activate(queue) -> pollers.lock
- *
- * if an epoll instance is both in the queue and around it.
- */
-static void wake_pollers(struct irq_work *work)
-{
-	struct kqueue *kq = container_of(work, struct kqueue, wake_work);
-	__poll_t key = EPOLLIN | EPOLLRDNORM;
-
-	if (READ_ONCE(kq->closing))
-		__wake_up(&kq->pollers, TASK_NORMAL, 0,
-			  poll_to_key(key | EPOLLERR | EPOLLHUP));
-	else
-		wake_up_poll(&kq->pollers, key);
-}
 
 /* One waiter is to look at the queue. Barrier and context as below. */
 void ready_wake_waiter(struct kqueue *kq)
@@ -63,7 +41,7 @@ void ready_wake(struct kqueue *kq)
 	ready_wake_waiter(kq);
 	/* Pairs with the barrier in ready_poll_empty(). */
 	if (waitqueue_active(&kq->pollers))
-		irq_work_queue(&kq->wake_work);
+		kqueue_wake_pollers(kq);
 }
 
 /* The queue is closing: all are to learn of it. Context: may sleep. */
@@ -73,7 +51,7 @@ void ready_wake_all(struct kqueue *kq)
 	wake_up_all(&kq->released);
 	/* Pairs with the barrier of poll_wait(), after which closing is read. */
 	if (wq_has_sleeper(&kq->pollers))
-		irq_work_queue(&kq->wake_work);
+		kqueue_wake_pollers(kq);
 }
 
 /*
@@ -122,7 +100,6 @@ void ready_init(struct kqueue *kq)
 	init_swait_queue_head(&kq->waiters);
 	init_waitqueue_head(&kq->pollers);
 	init_waitqueue_head(&kq->released);
-	init_irq_work(&kq->wake_work, wake_pollers);
 	INIT_LIST_HEAD(&kq->ready);
 }
 

@@ -56,6 +56,8 @@ static struct knote *find_ident(struct kqueue *kq, u64 ident, s16 filter)
 
 	BUILD_BUG_ON(offsetof(struct knote, filter) !=
 		     offsetof(struct knote, ident) + sizeof(u64));
+	if (!kq->has_idents)
+		return NULL;
 	return rhashtable_lookup_fast(&kq->idents, &key, kqueue_ident_params);
 }
 
@@ -99,6 +101,24 @@ static int grow_fds(struct kqueue *kq, unsigned int fd)
 	return 0;
 }
 
+/*
+ * The table is there from the first on: most queues have none, and it is not
+ * charged to anybody. Nor is what it grows by, 16 bytes for each knote at most.
+ * It fails for more reasons than there are for users.
+ */
+static int insert_ident(struct kqueue *kq, struct knote *kn)
+{
+	if (!kq->has_idents) {
+		if (rhashtable_init(&kq->idents, &kqueue_ident_params))
+			return -ENOMEM;
+		kq->has_idents = true;
+	}
+	if (rhashtable_insert_fast(&kq->idents, &kn->hash, kqueue_ident_params))
+		return -ENOMEM;
+	kq->nident_knotes++;
+	return 0;
+}
+
 /* Into the queue's table. */
 static int knote_link(struct kqueue *kq, struct knote *kn)
 {
@@ -115,8 +135,7 @@ static int knote_link(struct kqueue *kq, struct knote *kn)
 		kn->fd_next = kq->fds[kn->ident];
 		kq->fds[kn->ident] = kn;
 	} else {
-		ret = rhashtable_insert_fast(&kq->idents, &kn->hash,
-					     kqueue_ident_params);
+		ret = insert_ident(kq, kn);
 		if (ret)
 			return ret;
 	}
@@ -144,6 +163,7 @@ static void knote_unlink(struct kqueue *kq, struct knote *kn)
 	} else {
 		rhashtable_remove_fast(&kq->idents, &kn->hash,
 				       kqueue_ident_params);
+		kq->nident_knotes--;
 	}
 }
 
@@ -257,6 +277,10 @@ static void drop_idents(struct kqueue *kq)
 {
 	struct knote *kn, *next, *chain = NULL;
 
+	if (!kq->has_idents)
+		return;
+	kq->has_idents = false;
+	kq->nident_knotes = 0;
 	rhashtable_free_and_destroy(&kq->idents, collect_ident, &chain);
 	for (kn = chain; kn; kn = next) {
 		next = kn->fd_next;

@@ -11,7 +11,7 @@
 
 #include "peers.h"
 #include "races.h"
-#include "ring.h"
+#include "uring.h"
 
 #define BASE		500	/* the first number */
 #define MOST		3000
@@ -396,32 +396,18 @@ TEST_F_TIMEOUT(close_crowd, few_and_many_again, 120)
 	EXPECT_TRUE(released(m));
 }
 
-/* Close through the ring once more, and take note of the answer. */
-static int ring_close_next(struct ring *r, int fd, int flags)
-{
-	struct io_uring_cqe *cqe = (void *)(r->cq + r->p.cq_off.cqes);
-	unsigned int *head = (void *)(r->cq + r->p.cq_off.head);
-	int err = ring_close(r, fd, flags);
-
-	if (err)
-		return err;
-	err = cqe[*head & (r->p.cq_entries - 1)].res;
-	__atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
-	return err;
-}
-
 /* io_uring closes them, itself or in one of its threads. */
 TEST_F_TIMEOUT(close_crowd, io_uring, 120)
 {
 	struct many *m = &self->m;
-	struct ring ring;
+	struct io_uring ring;
 	int i;
 
-	if (!ring_open(&ring))
-		SKIP(return, "no io_uring here: %s", strerror(errno));
+	if (io_uring_queue_init(1, &ring, 0))
+		SKIP(return, "no io_uring here");
 	ASSERT_TRUE(many_open(m, SOME));
 	for (i = 0; i < SOME; i++)
-		ASSERT_EQ(0, ring_close_next(&ring, BASE + i, i % 2 ? IOSQE_ASYNC : 0));
+		ASSERT_EQ(0, uring_close(&ring, BASE + i, i % 2 ? IOSQE_ASYNC : 0));
 	EXPECT_TRUE(WAIT_FOR(!many_knotes(m)));
 	close(m->fd[0]);
 	EXPECT_TRUE(WAIT_FOR(!tell(m->fd[1])));
@@ -448,18 +434,18 @@ TEST_F_TIMEOUT(close_crowd, io_uring_thread_releases, 120)
 	struct sched_param param = { .sched_priority = 1 };
 	struct many *m = &self->m;
 	int i, bad = 0, stop = 0;
-	struct ring ring;
+	struct io_uring ring;
 	pthread_t hog;
 
-	if (!ring_open(&ring))
-		SKIP(return, "no io_uring here: %s", strerror(errno));
+	if (io_uring_queue_init(1, &ring, 0))
+		SKIP(return, "no io_uring here");
 	ASSERT_TRUE(many_open(m, 40));
 	pin(0);
 	if (sched_setscheduler(0, SCHED_FIFO, &param))
 		SKIP(return, "no real-time threads: %s", strerror(errno));
 	ASSERT_EQ(0, pthread_create(&hog, NULL, hog_main, &stop));
 	for (i = 0; i < 40; i++) {
-		bad += ring_close_next(&ring, BASE + i, IOSQE_ASYNC) != 0;
+		bad += uring_close(&ring, BASE + i, IOSQE_ASYNC) != 0;
 		bad += fdinfo_knotes(m->kq[i % QUEUES]) > 40 - i;
 	}
 	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);

@@ -9,6 +9,7 @@
 #include "module.h"
 #include "peers.h"
 
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 
@@ -244,6 +245,32 @@ TEST_F(module, unload_after_exit)
 		return;
 	for (i = 0; i < 5; i++) {
 		ASSERT_EQ(0, IN_CHILD(use(self->fd) < 0));
+		ASSERT_EQ(0, module_unload("kevent"));
+		ASSERT_EQ(0, module_load(self->ko, ""));
+	}
+}
+
+/* A queue wakes its poller and goes, perhaps before that has ended. */
+static bool wake_and_close(void)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int ep = epoll_create1(EPOLL_CLOEXEC), kq = kq_open();
+
+	return !epoll_ctl(ep, EPOLL_CTL_ADD, kq, &ev) &&
+	       !kq_set(kq, 1, EVFILT_USER, EV_ADD) && !kq_trigger(kq, 1) &&
+	       !close(kq) && !close(ep);
+}
+
+/* And right after queues woke their pollers and were closed. */
+TEST_F(module, unload_after_wake)
+{
+	int i, j;
+
+	if (!self->ko)
+		return;
+	for (i = 0; i < 3; i++) {
+		for (j = 0; j < 200; j++)
+			ASSERT_TRUE(wake_and_close());
 		ASSERT_EQ(0, module_unload("kevent"));
 		ASSERT_EQ(0, module_load(self->ko, ""));
 	}

@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* How much a user may have, and what happens when a memory cgroup is full. */
-#include "common.h"
+#include "quota.h"
 
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#define MAX_USER_KNOTES	KQ_PARAM("max_user_knotes")
-#define MAX		10
-
-/* Users that nobody else is. */
-#define ALICE		54321
-#define BOB		54322
+#define MAX		10	/* registrations beside one queue */
 
 FIXTURE(limit)
 {
 	long saved;		/* the parameter; -1 unless it was changed */
+	long cost;		/* what a queue counts for */
 };
 
 FIXTURE_SETUP(limit)
@@ -25,7 +21,9 @@ FIXTURE_SETUP(limit)
 		return;
 	self->saved = read_number(MAX_USER_KNOTES);
 	ASSERT_LT(0, self->saved);
-	ASSERT_EQ(0, write_number(MAX_USER_KNOTES, MAX));
+	self->cost = queue_cost();
+	ASSERT_LE(0, self->cost);
+	ASSERT_EQ(0, write_number(MAX_USER_KNOTES, self->cost + MAX));
 }
 
 FIXTURE_TEARDOWN(limit)
@@ -37,29 +35,6 @@ FIXTURE_TEARDOWN(limit)
 }
 
 #define WHY_SKIPPED	"changes users and the limit: needs root"
-
-/* A new queue that is charged to @uid. */
-static int queue_of(uid_t uid)
-{
-	int kq;
-
-	if (setresuid(0, 0, 0) || setresuid(uid, uid, 0))
-		return -1;
-	kq = kq_open();
-	if (setresuid(0, 0, 0))
-		return -1;
-	return kq;
-}
-
-/* Add user events @first .. @last. Returns 0, or the first errno. */
-static int add_users(int kq, int first, int last)
-{
-	int i, err = 0;
-
-	for (i = first; i <= last && !err; i++)
-		err = kq_set(kq, i, EVFILT_USER, EV_ADD);
-	return err;
-}
 
 /* One more than a user may have is ENOSPC, as errno and as record. */
 TEST_F(limit, enospc)
@@ -123,16 +98,19 @@ TEST_F(limit, given_back)
 /* The limit is for all queues of a user together, and for each user alone. */
 TEST_F(limit, for_each_user)
 {
-	int a1, a2, b;
+	int a1, a2, b, b2;
 
 	if (self->saved < 0)
 		SKIP(return, WHY_SKIPPED);
+	ASSERT_EQ(0, write_number(MAX_USER_KNOTES, 2 * self->cost + MAX));
 	a1 = queue_of(ALICE);
 	a2 = queue_of(ALICE);
 	b = queue_of(BOB);
+	b2 = queue_of(BOB);
 	ASSERT_LE(0, a1);
 	ASSERT_LE(0, a2);
 	ASSERT_LE(0, b);
+	ASSERT_LE(0, b2);
 	ASSERT_EQ(0, add_users(a1, 1, MAX - 1));
 	ASSERT_EQ(0, add_users(a2, 1, 1));
 	EXPECT_EQ(ENOSPC, add_users(a1, 100, 100));
@@ -140,10 +118,12 @@ TEST_F(limit, for_each_user)
 	EXPECT_EQ(0, add_users(b, 1, MAX));
 	EXPECT_EQ(ENOSPC, add_users(b, 100, 100));
 	close(a1);
+	ASSERT_EQ(0, write_number(MAX_USER_KNOTES, self->cost + MAX));
 	EXPECT_EQ(0, add_users(a2, 2, MAX));
 	EXPECT_EQ(ENOSPC, add_users(a2, 100, 100));
 	close(a2);
 	close(b);
+	close(b2);
 }
 
 /* A registration that fails for another reason is not counted. */
@@ -162,6 +142,64 @@ TEST_F(limit, failures_are_free)
 	}
 	EXPECT_EQ(0, add_users(kq, 1, MAX));
 	close(kq);
+}
+
+/* A queue counts, too, by its memory: too many are ENOMEM, as on FreeBSD. */
+TEST_F(limit, queues)
+{
+	enum { FIT = 3 };
+	int kq[FIT], i;
+
+	if (self->saved < 0)
+		SKIP(return, WHY_SKIPPED);
+	ASSERT_LT(0, self->cost);
+	ASSERT_EQ(0, write_number(MAX_USER_KNOTES, FIT * self->cost));
+	for (i = 0; i < FIT; i++) {
+		kq[i] = queue_of(ALICE);
+		ASSERT_LE(0, kq[i]);
+	}
+	EXPECT_EQ(-1, queue_of(ALICE));
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(ENOSPC, kq_set(kq[0], 1, EVFILT_USER, EV_ADD));
+	close(kq[1]);
+	kq[1] = queue_of(ALICE);
+	EXPECT_LE(0, kq[1]);
+	EXPECT_EQ(-1, queue_of(ALICE));
+	for (i = 0; i < FIT; i++)
+		close(kq[i]);
+}
+
+enum { MANY = 3000 };
+
+/*
+ * Large queues take their share in portions. That gives nobody more than the
+ * limit, and keeps little from others.
+ */
+TEST_F(limit, portions)
+{
+	int a1, a2, i, n;
+
+	if (self->saved < 0)
+		SKIP(return, WHY_SKIPPED);
+	ASSERT_EQ(0, write_number(MAX_USER_KNOTES, 2 * self->cost + MANY));
+	a1 = queue_of(ALICE);
+	a2 = queue_of(ALICE);
+	ASSERT_LE(0, a1);
+	ASSERT_LE(0, a2);
+	ASSERT_EQ(0, add_users(a1, 1, MANY / 2));
+	for (n = 0; n < MANY && !add_users(a2, n, n); n++)
+		;
+	EXPECT_GE(MANY / 2, n);
+	EXPECT_LE(MANY / 2 - 64, n);
+	/* Used up: what one gives back, the other can have. */
+	for (i = 1; i <= MANY / 2; i++)
+		ASSERT_EQ(0, kq_set(a1, i, EVFILT_USER, EV_DELETE));
+	for (; n < 2 * MANY && !add_users(a2, n, n); n++)
+		;
+	EXPECT_EQ(MANY, n);
+	close(a2);
+	EXPECT_EQ(0, add_users(a1, 1, MANY));
+	close(a1);
 }
 
 /* How much there is of them all is nobody's business but root's. */
@@ -286,12 +324,12 @@ TEST_F(limit, changes_at_run_time)
 	kq = queue_of(ALICE);
 	ASSERT_LE(0, kq);
 	ASSERT_EQ(0, add_users(kq, 1, MAX));
-	ASSERT_EQ(0, write_number(MAX_USER_KNOTES, MAX / 2));
+	ASSERT_EQ(0, write_number(MAX_USER_KNOTES, self->cost + MAX / 2));
 	EXPECT_EQ(0, kq_trigger(kq, MAX));
 	EXPECT_EQ(1, kq_count(kq));
 	ASSERT_EQ(0, kq_set(kq, MAX, EVFILT_USER, EV_DELETE));
 	EXPECT_EQ(ENOSPC, kq_set(kq, MAX, EVFILT_USER, EV_ADD));
-	ASSERT_EQ(0, write_number(MAX_USER_KNOTES, MAX + 1));
+	ASSERT_EQ(0, write_number(MAX_USER_KNOTES, self->cost + MAX + 1));
 	EXPECT_EQ(0, add_users(kq, MAX, MAX + 1));
 	EXPECT_EQ(ENOSPC, kq_set(kq, 99, EVFILT_USER, EV_ADD));
 	close(kq);
@@ -406,6 +444,92 @@ TEST_F_TIMEOUT(memory, enomem, 100)
 	EXPECT_EQ(0, add_users(self->kq, 1, 1000));
 	EXPECT_EQ(0, kq_trigger(self->kq, 1000));
 	EXPECT_EQ(1, kq_count(self->kq));
+}
+
+/* The kernel's slabs, in KiB, and what the group is charged, likewise. */
+static long slab_kib(void)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	char line[128];
+	long kib = -1;
+
+	/* Each CPU keeps a part of the numbers to itself until then. */
+	write_number("/proc/sys/vm/stat_refresh", 1);
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Slab: %ld", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+static long charged_kib(const char *group)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/memory.current", group);
+	return read_number(path) / 1024;
+}
+
+#define QUEUES		5000
+
+/*
+ * Queues, empty or with a registration each, are charged with nearly all of the
+ * memory that they take.
+ */
+static void check_charged(struct __test_metadata *_metadata, const char *group,
+			  bool with_ident)
+{
+	int first = dup(0), i, kq;
+	long slab, charged;
+
+	ASSERT_EQ(0, put(group, "memory.max", "max"));
+	ASSERT_EQ(0, put(group, "cgroup.procs", "0"));
+	ASSERT_LE(0, dup2(0, first + QUEUES + 1));
+	slab = slab_kib();
+	charged = charged_kib(group);
+	for (i = 0; i < QUEUES; i++) {
+		kq = kq_open();
+		ASSERT_LE(0, kq);
+		if (with_ident)
+			ASSERT_EQ(0, kq_set(kq, 1, EVFILT_USER, EV_ADD));
+	}
+	slab = slab_kib() - slab;
+	charged = charged_kib(group) - charged;
+	printf("# a queue takes %ld bytes, of which %ld are charged\n",
+	       slab * 1024 / QUEUES, charged * 1024 / QUEUES);
+	EXPECT_LT(QUEUES / 1024, slab);
+	EXPECT_LE(slab * 94 / 100, charged);
+	close_range(first, ~0U, 0);
+}
+
+/* Why memory cannot be compared with what is charged, or NULL. */
+static const char *not_comparable(const char *root)
+{
+	if (!root[0])
+		return "needs root and the memory controller of cgroup2";
+	/* It notes each allocation in one of its own. */
+	if (!access("/sys/kernel/debug/kmemleak", F_OK))
+		return "kmemleak takes memory, too";
+	return NULL;
+}
+
+TEST_F_TIMEOUT(memory, empty_queues_charged, 100)
+{
+	const char *why = not_comparable(self->root);
+
+	if (why)
+		SKIP(return, "%s", why);
+	check_charged(_metadata, self->group, false);
+}
+
+TEST_F_TIMEOUT(memory, queues_charged, 100)
+{
+	const char *why = not_comparable(self->root);
+
+	if (why)
+		SKIP(return, "%s", why);
+	check_charged(_metadata, self->group, true);
 }
 
 TEST_HARNESS_MAIN
