@@ -132,15 +132,18 @@ static bool pipe_ended(struct kevent_record *kev, bool ended)
 bool pipe_readable(struct knote *kn, struct kevent_record *kev)
 {
 	struct pipe_inode_info *pipe = knote_pipe(kn);
+	unsigned int writers;
 
 	if (!(kn->poll.file->f_mode & FMODE_READ))
 		return pipe_ended(kev, !READ_ONCE(pipe->readers));
 
-	/* Bytes second, or an end with bytes before it might look empty. */
-	if (READ_ONCE(pipe->writers))
-		kev->data = pipe_slot_bytes(pipe);
-	else if (fd_poll(kn) & EPOLLHUP)
+	writers = READ_ONCE(pipe->writers);
+	if (!writers && (fd_poll(kn) & EPOLLHUP))
 		kev->flags |= EV_EOF;
+	/* Bytes second, or an end with bytes before it might look empty. */
+	smp_rmb();
+	if (writers)
+		kev->data = pipe_slot_bytes(pipe);
 	if (!kev->data)
 		kev->data = pipe_bytes(pipe);
 	return kev->data || (kev->flags & EV_EOF);

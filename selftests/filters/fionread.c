@@ -4,6 +4,7 @@
  * is not known to understand it. The kernel's function tracer sees it if one is.
  */
 #include <linux/random.h>
+#include <poll.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -59,6 +60,17 @@ static void trace_end(void)
 	rmdir(INSTANCE);
 }
 
+/* A guest may have nothing yet to make random numbers of. */
+static bool make_ready(int fd)
+{
+	/* A struct rand_pool_info: bits, bytes, and these. */
+	int seed[2 + 8] = { 256, 32 };
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) == 1 ||
+	       (!ioctl(fd, RNDADDENTROPY, seed) && poll(&pfd, 1, LIMIT_MS) == 1);
+}
+
 /* READ of a device that is ready is an event with data 1, and no ioctl. */
 TEST(device)
 {
@@ -67,7 +79,7 @@ TEST(device)
 	struct kevent ev;
 	int n;
 
-	if (fd < 0 || !trace_begin())
+	if (fd < 0 || !make_ready(fd) || !trace_begin())
 		SKIP(return, "not root, or no function tracer");
 	kq = kq_with(fd, EVFILT_READ, EV_ADD, 0, 0);
 	seen = !ioctl(fd, RNDGETENTCNT, &bits) && was_called();
