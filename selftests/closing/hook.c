@@ -373,6 +373,11 @@ static void *tracer_remove(void *arg)
 	return NULL;
 }
 
+static bool tracer_gone(struct tracer *t)
+{
+	return __atomic_load_n(&t->gone, __ATOMIC_ACQUIRE);
+}
+
 /* Returns when the removal waits for others. */
 static bool tracer_start(struct tracer *t)
 {
@@ -382,6 +387,22 @@ static bool tracer_start(struct tracer *t)
 	       !pthread_create(&t->thread, NULL, tracer_remove, t) &&
 	       WAIT_FOR(__atomic_load_n(&t->tid, __ATOMIC_ACQUIRE)) &&
 	       wait_asleep_in(t->tid, SYS_write);
+}
+
+/* Does the process sleep in an ioctl just now? */
+static bool asleep_in_ioctl(pid_t pid)
+{
+	char path[64], line[64];
+	long nr = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	f = fopen(path, "re");
+	if (f && fgets(line, sizeof(line), f))
+		sscanf(line, "%ld", &nr);
+	if (f)
+		fclose(f);
+	return nr == SYS_ioctl;
 }
 
 /*
@@ -405,14 +426,15 @@ static bool killed_in_time(struct files *f)
 		kq_set(kq, f->other, EVFILT_READ, EV_ADD);
 		pause();
 	}
-	ok = wait_asleep(pid) && !kill(pid, SIGKILL) &&
-	     waitpid(pid, NULL, 0) == pid &&
-	     !__atomic_load_n(&t.gone, __ATOMIC_ACQUIRE);
+	ok = WAIT_FOR(tracer_gone(&t) || asleep_in_ioctl(pid)) &&
+	     !kill(pid, SIGKILL) && waitpid(pid, NULL, 0) == pid &&
+	     !tracer_gone(&t);
 	pthread_join(t.thread, NULL);
 	return ok;
 }
 
-#define KILL_TRIES	10
+/* That the lock is held for long enough is a matter of luck. */
+#define KILL_TRIES	30
 
 /* Who waits for the hook, since others hold ftrace's lock, can be killed. */
 TEST_F_TIMEOUT(hook, waiting_can_be_killed, 120)
