@@ -265,32 +265,28 @@ void fdclose_suspect(struct knote *kn)
 		closehook_judge(knote_is_closed(kn));
 }
 
-/* The crowd of the knotes of @file in @files, or NULL. Under the bucket's lock. */
+/*
+ * The crowd of the knotes of @file in @files, or else how many of them are loose.
+ * Under the bucket's lock.
+ */
 static struct crowd *find_crowd(struct hlist_bl_head *bucket,
 				const struct file *file,
-				const struct files_struct *files)
+				const struct files_struct *files,
+				unsigned int *loose)
 {
 	struct hlist_bl_node *pos;
+	struct crowd *crowd;
 	struct knote *kn;
 
-	hlist_bl_for_each_entry(kn, pos, bucket, poll.close_node)
-		if (entry_is_of(kn, file, files))
-			return entry_crowd(kn);
+	hlist_bl_for_each_entry(kn, pos, bucket, poll.close_node) {
+		if (!entry_is_of(kn, file, files))
+			continue;
+		crowd = entry_crowd(kn);
+		if (crowd)
+			return crowd;
+		(*loose)++;
+	}
 	return NULL;
-}
-
-/* How many knotes of @file in @files are loose. Under the bucket's lock. */
-static unsigned int count_loose(struct hlist_bl_head *bucket,
-				const struct file *file,
-				const struct files_struct *files)
-{
-	struct hlist_bl_node *pos;
-	unsigned int n = 0;
-	struct knote *kn;
-
-	hlist_bl_for_each_entry(kn, pos, bucket, poll.close_node)
-		n += entry_is_of(kn, file, files);
-	return n;
 }
 
 /*
@@ -300,16 +296,15 @@ static unsigned int count_loose(struct hlist_bl_head *bucket,
 static bool table_add(struct hlist_bl_head *bucket, struct knote *kn,
 		      struct crowd **spare)
 {
-	struct files_struct *files = kn->kq->files;
-	struct file *file = kn->poll.file;
+	unsigned int loose = 0;
 	struct crowd *crowd;
 	bool added = true;
 
 	hlist_bl_lock(bucket);
-	crowd = find_crowd(bucket, file, files);
+	crowd = find_crowd(bucket, kn->poll.file, kn->kq->files, &loose);
 	if (crowd) {
 		crowd_add(crowd, kn);
-	} else if (count_loose(bucket, file, files) < CROWD_MIN) {
+	} else if (loose < CROWD_MIN) {
 		hlist_bl_add_head(&kn->poll.close_node, bucket);
 	} else if (*spare) {
 		crowd_form(*spare);
@@ -344,7 +339,8 @@ int fdclose_watch(struct knote *kn)
 			return -ENOMEM;
 	}
 	/* Another queue's registration may have made it needless. */
-	kfree(spare);
+	if (unlikely(spare))
+		kfree(spare);
 
 	/* Against the hook; see the drawing above. */
 	spin_lock(&files->file_lock);
@@ -363,6 +359,7 @@ bool fdclose_unwatch(struct knote *kn)
 {
 	struct hlist_bl_head *bucket = bucket_of(kn->poll.file, kn->kq->files);
 	struct crowd *crowd = NULL;
+	unsigned int loose = 0;
 	bool ours, over = false;
 
 	lockdep_assert_held(&kn->kq->mtx);
@@ -371,7 +368,8 @@ bool fdclose_unwatch(struct knote *kn)
 	ours = !knote_is_closed(kn);
 	if (ours && knote_in_crowd(kn)) {
 		/* Even if a walker takes it now, the crowd does not go. */
-		crowd = find_crowd(bucket, kn->poll.file, kn->kq->files);
+		crowd = find_crowd(bucket, kn->poll.file, kn->kq->files,
+				   &loose);
 		ours = crowd_remove(crowd, kn);
 		over = crowd_settle(crowd);
 	} else if (ours) {

@@ -49,6 +49,7 @@ struct seq_file;
  * @missed: a poller found nothing; perhaps only because a scan was at work.
  *	Set by pollers without @mtx
  * @closing: no more registrations; waiters go. Read without @mtx by waiters
+ * @links: how many knotes were ever put into the tables below
  * @fds: the knotes of descriptors, a chain for each number
  * @nfds: size of @fds
  * @nfd_knotes: how many knotes @fds holds; closes matter while > 0
@@ -87,6 +88,7 @@ struct kqueue {
 	wait_queue_head_t released;
 	bool missed;
 	bool closing;
+	unsigned int links;
 	unsigned int nfds;
 	struct knote **fds;
 	unsigned int nfd_knotes;
@@ -131,10 +133,26 @@ void ready_fetch(struct kqueue *kq);
 void ready_flatten(struct kqueue *kq);
 void ready_add(struct kqueue *kq, struct knote *kn);
 void ready_remove(struct kqueue *kq, struct knote *kn);
-void ready_unpark(struct kqueue *kq, struct knote *kn);
-void ready_released(struct kqueue *kq);
+void ready_unpark_one(struct kqueue *kq, struct knote *kn);
 int ready_wait_released(struct kqueue *kq);
 unsigned int kqueue_nr_ready(struct kqueue *kq);
+
+/* The reason for which a knote was parked may be gone, if it was parked. */
+static inline void ready_unpark(struct kqueue *kq, struct knote *kn)
+{
+	if (unlikely(kn->status & KNOTE_PARKED) && knote_may_run(kn))
+		ready_unpark_one(kq, kn);
+}
+
+/* Somebody let go of what others may wait for in ready_wait_released(). */
+static inline void ready_released(struct kqueue *kq)
+{
+	lockdep_assert_held(&kq->mtx);
+
+	/* They add themselves under the lock, so no barrier is needed. */
+	if (unlikely(waitqueue_active(&kq->released)))
+		wake_up_all(&kq->released);
+}
 
 /* Without kq->mtx. In this order: see ready_fetch(). */
 static inline bool kqueue_has_ready(const struct kqueue *kq)

@@ -247,11 +247,9 @@ void ready_remove(struct kqueue *kq, struct knote *kn)
 	atomic_andnot(KNOTE_QUEUED, &kn->state);
 }
 
-/* A knote that was parked may be looked at now, if it is: to the end. */
-void ready_unpark(struct kqueue *kq, struct knote *kn)
+/* A knote that is parked, and may be looked at now, goes to the end. */
+void ready_unpark_one(struct kqueue *kq, struct knote *kn)
 {
-	if (!(kn->status & KNOTE_PARKED) || !knote_may_run(kn))
-		return;
 	kn->status &= ~KNOTE_PARKED;
 	ready_add(kq, kn);
 	/* Pairs with those who wait for nready to change. */
@@ -279,16 +277,6 @@ unsigned int kqueue_nr_ready(struct kqueue *kq)
 EXPORT_SYMBOL_FOR_KUNIT(kqueue_nr_ready);
 
 /* --- Held knotes --------------------------------------------------------- */
-
-/* Somebody let go of what others may wait for in ready_wait_released(). */
-void ready_released(struct kqueue *kq)
-{
-	lockdep_assert_held(&kq->mtx);
-
-	/* They add themselves under the lock, so no barrier is needed. */
-	if (waitqueue_active(&kq->released))
-		wake_up_all(&kq->released);
-}
 
 /*
  * Wait until something was released; the lock is given up meanwhile. Returns

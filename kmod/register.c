@@ -27,6 +27,7 @@ const struct rhashtable_params kqueue_ident_params = {
 	.key_len = KNOTE_KEY_LEN,
 	.key_offset = offsetof(struct knote, ident),
 	.head_offset = offsetof(struct knote, hash),
+	.nelem_hint = 6,
 	.automatic_shrinking = true,
 };
 
@@ -76,15 +77,17 @@ static long fds_units(unsigned int nfds)
 /* Make room for the number. It is that of an open file, which bounds it. */
 static int grow_fds(struct kqueue *kq, unsigned int fd)
 {
-	unsigned int size = max_t(unsigned int, KQUEUE_FDS_MIN,
-				  roundup_pow_of_two((unsigned long)fd + 1));
-	long units = fds_units(size) - fds_units(kq->nfds);
+	unsigned int size;
 	struct knote **fds;
+	long units;
 	int ret;
 
-	if (fd < kq->nfds)
+	if (likely(fd < kq->nfds))
 		return 0;
 
+	size = max_t(unsigned int, KQUEUE_FDS_MIN,
+		     roundup_pow_of_two((unsigned long)fd + 1));
+	units = fds_units(size) - fds_units(kq->nfds);
 	ret = kevent_user_charge(kq->user, units);
 	if (ret)
 		return ret;
@@ -102,19 +105,35 @@ static int grow_fds(struct kqueue *kq, unsigned int fd)
 }
 
 /*
- * The table is there from the first on: most queues have none, and it is not
- * charged to anybody. Nor is what it grows by, 16 bytes for each knote at most.
- * It fails for more reasons than there are for users.
+ * The table is there from the first on: most queues have none, and its memory is
+ * charged to nobody, 16 bytes a knote at most. It cannot grow twice without its
+ * worker, for which we wait if a program is so fast. -EEXIST if another thread
+ * was faster, -EBADF if the queue was closed.
  */
 static int insert_ident(struct kqueue *kq, struct knote *kn)
 {
+	int ret;
+
 	if (!kq->has_idents) {
 		if (rhashtable_init(&kq->idents, &kqueue_ident_params))
 			return -ENOMEM;
 		kq->has_idents = true;
 	}
-	if (rhashtable_insert_fast(&kq->idents, &kn->hash, kqueue_ident_params))
-		return -ENOMEM;
+	for (;;) {
+		ret = rhashtable_lookup_insert_fast(&kq->idents, &kn->hash,
+						    kqueue_ident_params);
+		if (ret != -EBUSY)
+			break;
+		mutex_unlock(&kq->mtx);
+		schedule_timeout_killable(1);
+		mutex_lock(&kq->mtx);
+		if (kq->closing)
+			return -EBADF;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+	}
+	if (ret)
+		return ret == -EEXIST ? ret : -ENOMEM;
 	kq->nident_knotes++;
 	return 0;
 }
@@ -140,6 +159,7 @@ static int knote_link(struct kqueue *kq, struct knote *kn)
 			return ret;
 	}
 	kn->status |= KNOTE_LINKED;
+	kq->links++;
 	return 0;
 }
 
@@ -385,10 +405,12 @@ static struct knote *find_knote(struct kqueue *kq,
 /*
  * Put a new knote, which is BUSY, into the tables, or end it. It becomes visible
  * to the close hook last, when there is nothing left that could fail but the
- * descriptor's being closed. Returns -EEXIST if another thread was faster,
- * -EBADF if the descriptor or the queue was closed.
+ * descriptor's being closed. @links is kq->links as it was when the queue had no
+ * such knote. Returns -EEXIST if another thread was faster, -EBADF if the
+ * descriptor or the queue was closed.
  */
-static int knote_publish(struct kqueue *kq, struct knote *kn, bool ready)
+static int knote_publish(struct kqueue *kq, struct knote *kn, bool ready,
+			 unsigned int links)
 {
 	int ret;
 
@@ -396,7 +418,8 @@ static int knote_publish(struct kqueue *kq, struct knote *kn, bool ready)
 
 	if (kq->closing)
 		ret = -EBADF;
-	else if (find_knote(kq, kn->ops, kn->ident, kn->filter))
+	else if (kq->links != links &&
+		 find_knote(kq, kn->ops, kn->ident, kn->filter))
 		ret = -EEXIST;
 	else
 		ret = knote_link(kq, kn);
@@ -423,6 +446,7 @@ out:
 static int knote_create(struct kqueue *kq, const struct kevent_filter *ops,
 			const struct kevent_record *kev, struct file *file)
 {
+	unsigned int links = kq->links;
 	struct knote *kn;
 	bool ready;
 	int ret;
@@ -435,7 +459,7 @@ static int knote_create(struct kqueue *kq, const struct kevent_filter *ops,
 		ret = PTR_ERR_OR_ZERO(kn);
 	}
 	mutex_lock(&kq->mtx);
-	return ret ? ret : knote_publish(kq, kn, ready);
+	return ret ? ret : knote_publish(kq, kn, ready, links);
 }
 
 /* What a change says about the event. As functions of the filter. */

@@ -12,13 +12,21 @@
 /* The counter can take so much from programs. */
 #define EVENTFD_MAX	(ULLONG_MAX - 1)
 
+/* What all eventfds have and nothing else has; known from the first one on. */
+static const struct file_operations *eventfd_fops __read_mostly;
+
 bool file_is_eventfd(struct file *file)
 {
-	struct eventfd_ctx *ctx = eventfd_ctx_fileget(file);
+	const struct file_operations *fops = READ_ONCE(eventfd_fops);
+	struct eventfd_ctx *ctx;
 
+	if (likely(fops))
+		return file->f_op == fops;
+	ctx = eventfd_ctx_fileget(file);
 	if (IS_ERR(ctx))
 		return false;
 	eventfd_ctx_put(ctx);
+	WRITE_ONCE(eventfd_fops, file->f_op);
 	return true;
 }
 

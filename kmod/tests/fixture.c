@@ -381,6 +381,8 @@ static struct knote *find_ident(struct kqueue *kq, u64 ident, s16 filter)
 	struct rhashtable_iter iter;
 	struct knote *kn;
 
+	if (!kq->has_idents)
+		return NULL;
 	rhashtable_walk_enter(&kq->idents, &iter);
 	rhashtable_walk_start(&iter);
 	while ((kn = rhashtable_walk_next(&iter)))

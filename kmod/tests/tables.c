@@ -435,7 +435,7 @@ static void tables_fds_churn(struct kunit *test)
 
 static int nr_idents(struct kqueue *kq)
 {
-	return atomic_read(&kq->idents.nelems);
+	return kq->nident_knotes;
 }
 
 /* How many are missing of those that are to be there, or there that are not. */
