@@ -13,40 +13,6 @@ static struct kmem_cache *knote_cache;
 /* Allocated and not yet freed: made and freed may fall on different CPUs. */
 static DEFINE_PER_CPU(long, knotes);
 
-/* Every member, one by one: that is cheaper than to zero them all before. */
-static void knote_init(struct knote *kn, struct kqueue *kq,
-		       const struct kevent_filter *ops,
-		       const struct kevent_record *kev)
-{
-	const unsigned int quick = KEVENT_FILTER_QUICK | KEVENT_FILTER_FD;
-
-	memset(&kn->ready, 0, sizeof(kn->ready));
-	atomic_set(&kn->state, 0);
-	kn->status = ops->flags & quick ? 0 : KNOTE_SLOW;
-	kn->kind = 0;
-	kn->events = 0;
-	kn->kq = kq;
-	kn->ops = ops;
-	kn->fd_next = NULL;
-	kn->ident = kev->ident;
-	kn->filter = kev->filter;
-	kn->flags = kev->flags & (EV_ONESHOT | EV_CLEAR | EV_RECEIPT |
-				  EV_DISPATCH);
-	kn->sfflags = kev->fflags;
-	kn->sdata = kev->data;
-	kn->udata = kev->udata;
-	memcpy(kn->ext, kev->ext, sizeof(kn->ext));
-	if (!(ops->flags & KEVENT_FILTER_FD)) {
-		memset(&kn->poll, 0, sizeof(kn->poll));
-		BUILD_BUG_ON(offsetofend(struct knote, poll) != sizeof(*kn));
-		return;
-	}
-	kn->poll.file = NULL;
-	INIT_HLIST_BL_NODE(&kn->poll.close_node);
-	memset(&kn->poll.wait, 0, sizeof(kn->poll.wait));
-	kn->poll.whead = NULL;
-}
-
 /*
  * Make a knote from the change that asks for it. It is charged to the queue's
  * user and to the caller's memory cgroup; it is in no table yet.
@@ -61,14 +27,26 @@ struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
 	if (ret)
 		return ERR_PTR(ret);
 
-	kn = kmem_cache_alloc(knote_cache, GFP_KERNEL_ACCOUNT);
+	kn = kmem_cache_zalloc(knote_cache, GFP_KERNEL_ACCOUNT);
 	if (!kn) {
 		kqueue_uncharge(kq);
 		return ERR_PTR(-ENOMEM);
 	}
 	this_cpu_inc(knotes);
 	kevent_filter_hold(ops);
-	knote_init(kn, kq, ops, kev);
+
+	kn->kq = kq;
+	kn->ops = ops;
+	if (!(ops->flags & (KEVENT_FILTER_QUICK | KEVENT_FILTER_FD)))
+		kn->status = KNOTE_SLOW;
+	kn->ident = kev->ident;
+	kn->filter = kev->filter;
+	kn->flags = kev->flags & (EV_ONESHOT | EV_CLEAR | EV_RECEIPT |
+				  EV_DISPATCH);
+	kn->sfflags = kev->fflags;
+	kn->sdata = kev->data;
+	kn->udata = kev->udata;
+	memcpy(kn->ext, kev->ext, sizeof(kn->ext));
 	return kn;
 }
 

@@ -231,9 +231,6 @@ struct knote {
 	};
 };
 
-/* The part of a knote that is its key in kq->idents. */
-#define KNOTE_KEY_LEN	(sizeof(u64) + sizeof(s16))
-
 struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
 			  const struct kevent_record *kev);
 void knote_free(struct knote *kn);

@@ -173,7 +173,6 @@ void kqueue_drop(struct kqueue *kq, struct knote *kn);
 void kqueue_drop_all(struct kqueue *kq);
 void kqueue_drop_closed(struct knote *kn);
 void kqueue_let_go(struct kqueue *kq, struct knote *kn, u8 held);
-extern const struct rhashtable_params kqueue_ident_params;
 
 /* scan.c */
 int kqueue_collect(struct kqueue *kq, struct kevent_record __user *events,

@@ -3,6 +3,7 @@
 
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/hash.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/sched/signal.h>
@@ -23,11 +24,47 @@
 			 EV_ONESHOT | EV_CLEAR | EV_RECEIPT | EV_DISPATCH | \
 			 EV_FORCEONESHOT | EV_KEEPUDATA)
 
-const struct rhashtable_params kqueue_ident_params = {
-	.key_len = KNOTE_KEY_LEN,
-	.key_offset = offsetof(struct knote, ident),
-	.head_offset = offsetof(struct knote, hash),
+/* The key of a knote in kq->idents. */
+struct ident_key {
+	u64 ident;
+	s16 filter;
+};
+
+static u32 ident_hash(u64 ident, s16 filter, u32 seed)
+{
+	return hash_64(ident ^ ((u64)(u16)filter << 48) ^ seed, 32);
+}
+
+static u32 hash_key(const void *data, u32 len, u32 seed)
+{
+	const struct ident_key *key = data;
+
+	return ident_hash(key->ident, key->filter, seed);
+}
+
+static u32 hash_knote(const void *data, u32 len, u32 seed)
+{
+	const struct knote *kn = data;
+
+	return ident_hash(kn->ident, kn->filter, seed);
+}
+
+static int compare_knote(struct rhashtable_compare_arg *arg, const void *obj)
+{
+	const struct ident_key *key = arg->key;
+	const struct knote *kn = obj;
+
+	return kn->ident != key->ident || kn->filter != key->filter;
+}
+
+/* Most have few. The hash is a cheap one: who makes chains long has them. */
+static const struct rhashtable_params ident_params = {
 	.nelem_hint = 6,
+	.key_len = sizeof(struct ident_key),
+	.head_offset = offsetof(struct knote, hash),
+	.hashfn = hash_key,
+	.obj_hashfn = hash_knote,
+	.obj_cmpfn = compare_knote,
 	.automatic_shrinking = true,
 };
 
@@ -50,16 +87,11 @@ static struct knote *find_fd(struct kqueue *kq, unsigned int fd, s16 filter)
 
 static struct knote *find_ident(struct kqueue *kq, u64 ident, s16 filter)
 {
-	struct {
-		u64 ident;
-		s16 filter;
-	} key = { ident, filter };
+	struct ident_key key = { ident, filter };
 
-	BUILD_BUG_ON(offsetof(struct knote, filter) !=
-		     offsetof(struct knote, ident) + sizeof(u64));
 	if (!kq->has_idents)
 		return NULL;
-	return rhashtable_lookup_fast(&kq->idents, &key, kqueue_ident_params);
+	return rhashtable_lookup_fast(&kq->idents, &key, ident_params);
 }
 
 /*
@@ -112,16 +144,17 @@ static int grow_fds(struct kqueue *kq, unsigned int fd)
  */
 static int insert_ident(struct kqueue *kq, struct knote *kn)
 {
+	struct ident_key key = { kn->ident, kn->filter };
 	int ret;
 
 	if (!kq->has_idents) {
-		if (rhashtable_init(&kq->idents, &kqueue_ident_params))
+		if (rhashtable_init(&kq->idents, &ident_params))
 			return -ENOMEM;
 		kq->has_idents = true;
 	}
 	for (;;) {
-		ret = rhashtable_lookup_insert_fast(&kq->idents, &kn->hash,
-						    kqueue_ident_params);
+		ret = rhashtable_lookup_insert_key(&kq->idents, &key, &kn->hash,
+						   ident_params);
 		if (ret != -EBUSY)
 			break;
 		mutex_unlock(&kq->mtx);
@@ -181,8 +214,7 @@ static void knote_unlink(struct kqueue *kq, struct knote *kn)
 		if (!--kq->nfd_knotes)
 			fdclose_unfollow(kq);
 	} else {
-		rhashtable_remove_fast(&kq->idents, &kn->hash,
-				       kqueue_ident_params);
+		rhashtable_remove_fast(&kq->idents, &kn->hash, ident_params);
 		kq->nident_knotes--;
 	}
 }
