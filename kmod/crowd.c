@@ -215,23 +215,25 @@ static struct callback_head *walk_some(struct crowd *crowd, unsigned long target
 	return taken;
 }
 
-static void walk_drop(struct callback_head *taken)
+static void walk_drop(struct callback_head *taken,
+		      void (*drop)(struct knote *kn))
 {
 	struct knote *kn;
 
 	while (taken) {
 		kn = container_of(taken, struct knote, poll.close_work);
 		taken = taken->next;
-		kqueue_drop_closed(kn);
+		drop(kn);
 		cond_resched();
 	}
 }
 
 /*
- * Drop the knotes of all descriptors that have been closed until now. The slot is
- * free after that, and the crowd may be. Context: may sleep; any thread.
+ * Have @drop called for the knotes of all descriptors that have been closed until
+ * now. The slot is free after that, and the crowd may be. Context: may sleep; any
+ * thread.
  */
-void crowd_walk(struct crowd_slot *slot)
+void crowd_walk(struct crowd_slot *slot, void (*drop)(struct knote *kn))
 {
 	struct crowd *crowd = slot_crowd(slot);
 	unsigned long target;
@@ -241,7 +243,7 @@ void crowd_walk(struct crowd_slot *slot)
 	do {
 		target = walk_target(crowd);
 		do {
-			walk_drop(walk_some(crowd, target, &more));
+			walk_drop(walk_some(crowd, target, &more), drop);
 			cond_resched();
 		} while (more);
 	} while (!walk_end(crowd, slot));

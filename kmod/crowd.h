@@ -124,7 +124,7 @@ void crowd_add(struct crowd *crowd, struct knote *kn);
 bool crowd_remove(struct crowd *crowd, struct knote *kn);
 bool crowd_settle(struct crowd *crowd);
 struct crowd_slot *crowd_send(struct crowd *crowd);
-void crowd_walk(struct crowd_slot *slot);
+void crowd_walk(struct crowd_slot *slot, void (*drop)(struct knote *kn));
 
 static inline bool knote_in_crowd(const struct knote *kn)
 {

@@ -76,16 +76,19 @@ static struct hlist_bl_head *bucket_of(const struct file *file,
 	return &close_table[hash_long(both, close_bits)];
 }
 
-/* Drop what the hook has taken. In the thread that closed. */
+/* To be called for each knote that the hook has taken; may sleep. */
+static void (*drop_closed)(struct knote *kn);
+
+/* In the thread that closed. */
 static void close_knote(struct callback_head *work)
 {
-	kqueue_drop_closed(container_of(work, struct knote, poll.close_work));
+	drop_closed(container_of(work, struct knote, poll.close_work));
 	module_put(THIS_MODULE);
 }
 
 static void walk_crowd(struct callback_head *work)
 {
-	crowd_walk(container_of(work, struct crowd_slot, work));
+	crowd_walk(container_of(work, struct crowd_slot, work), drop_closed);
 	module_put(THIS_MODULE);
 }
 
@@ -382,10 +385,16 @@ bool fdclose_unwatch(struct knote *kn)
 	return ours;
 }
 
-int __init fdclose_init(void)
+/*
+ * @drop is called for each knote whose descriptor was closed, with a reference to
+ * its queue, in a context that may sleep.
+ */
+int __init fdclose_init(void (*drop)(struct knote *kn))
 {
 	unsigned long buckets = totalram_pages() / PAGES_PER_BUCKET;
 	int ret;
+
+	drop_closed = drop;
 
 	close_bits = clamp_t(unsigned int, order_base_2(buckets), BUCKET_BITS_MIN,
 			     BUCKET_BITS_MAX);

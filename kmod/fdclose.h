@@ -8,7 +8,7 @@
 struct knote;
 struct kqueue;
 
-int fdclose_init(void);
+int fdclose_init(void (*drop)(struct knote *kn));
 void fdclose_exit(void);
 
 int fdclose_hook_get(void);

@@ -82,11 +82,6 @@ free_kq:
 }
 EXPORT_SYMBOL_FOR_KUNIT(kqueue_alloc);
 
-void kqueue_get(struct kqueue *kq)
-{
-	refcount_inc(&kq->refs);
-}
-
 /* Context: may sleep. */
 void kqueue_put(struct kqueue *kq)
 {
@@ -100,6 +95,20 @@ void kqueue_put_atomic(struct kqueue *kq)
 {
 	if (refcount_dec_and_test(&kq->refs))
 		queue_work(free_wq, &kq->free_work);
+}
+
+/*
+ * The close hook has taken the knote, with a reference to its queue. Context: may
+ * sleep; usually in the thread that closed.
+ */
+void kqueue_drop_closed(struct knote *kn)
+{
+	struct kqueue *kq = kn->kq;
+
+	mutex_lock(&kq->mtx);
+	kqueue_end_closed(kq, kn);
+	mutex_unlock(&kq->mtx);
+	kqueue_put(kq);
 }
 
 /*

@@ -1,5 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A queue: look-up, registration, activation, scan, wait. */
+/*
+ * A queue: look-up, registration, activation, scan, wait. The parts stand on each
+ * other, and each uses only what is below it; but for references to queues, which
+ * all may give back.
+ *
+ *	main.c			the device, the ioctl
+ *	kqueue.c		a queue's life and its descriptor
+ *	scan.c			collecting events
+ *	register.c		applying changes; the tables of knotes
+ *	fdclose.c, nest.c	closed descriptors; queues in queues
+ *	ready.c			the knotes to look at, and who is told
+ *	knote.c, limit.c	a registration; how much a user may have
+ */
 #ifndef _KEVENT_KQUEUE_H
 #define _KEVENT_KQUEUE_H
 
@@ -112,15 +124,20 @@ struct kqueue {
 
 /* kqueue.c */
 struct kqueue *kqueue_alloc(void);
-void kqueue_get(struct kqueue *kq);
 void kqueue_put(struct kqueue *kq);
 void kqueue_put_atomic(struct kqueue *kq);
 void kqueue_close(struct kqueue *kq);
+void kqueue_drop_closed(struct knote *kn);
 long kqueue_count(void);
 bool file_is_kqueue(const struct file *file);
 extern const struct file_operations kqueue_fops;
 int kqueue_init(void);
 void kqueue_exit(void);
+
+static inline void kqueue_get(struct kqueue *kq)
+{
+	refcount_inc(&kq->refs);
+}
 
 /* ready.c: the knotes to look at, and who is told of them */
 void ready_init(struct kqueue *kq);
@@ -171,7 +188,7 @@ long kevent_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 int kqueue_apply(struct kqueue *kq, struct kevent_record *kev);
 void kqueue_drop(struct kqueue *kq, struct knote *kn);
 void kqueue_drop_all(struct kqueue *kq);
-void kqueue_drop_closed(struct knote *kn);
+void kqueue_end_closed(struct kqueue *kq, struct knote *kn);
 void kqueue_let_go(struct kqueue *kq, struct knote *kn, u8 held);
 
 /* scan.c */

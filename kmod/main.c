@@ -327,7 +327,7 @@ static int __init kevent_init(void)
 	ret = file_marks_init();
 	if (ret)
 		goto free_queues;
-	ret = fdclose_init();
+	ret = fdclose_init(kqueue_drop_closed);
 	if (ret)
 		goto free_files;
 

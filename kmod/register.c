@@ -300,18 +300,14 @@ void kqueue_drop(struct kqueue *kq, struct knote *kn)
 
 /*
  * The same for a knote that the close hook has taken, with a reference to its
- * queue, which may have been closed since. Context: may sleep; usually in the
- * thread that closed.
+ * queue, which may have been closed since.
  */
-void kqueue_drop_closed(struct knote *kn)
+void kqueue_end_closed(struct kqueue *kq, struct knote *kn)
 {
-	struct kqueue *kq = kn->kq;
+	lockdep_assert_held(&kq->mtx);
 
-	mutex_lock(&kq->mtx);
 	knote_unlink(kq, kn);
 	knote_end(kq, kn);
-	mutex_unlock(&kq->mtx);
-	kqueue_put(kq);
 }
 
 /* Onto a chain: to drop it, the table's own lock must not be held. */
