@@ -6,8 +6,9 @@
  *
  *	main.c			the device, the ioctl
  *	kqueue.c		a queue's life and its descriptor
- *	scan.c			collecting events
- *	register.c		applying changes; the tables of knotes
+ *	wait.c, scan.c		collecting events
+ *	register.c		applying changes
+ *	table.c			the tables of knotes
  *	fdclose.c, nest.c	closed descriptors; queues in queues
  *	ready.c			the knotes to look at, and who is told
  *	knote.c, limit.c	a registration; how much a user may have
@@ -192,6 +193,10 @@ void kqueue_end_closed(struct kqueue *kq, struct knote *kn);
 void kqueue_let_go(struct kqueue *kq, struct knote *kn, u8 held);
 
 /* scan.c */
+int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
+		int nevents, bool last);
+
+/* wait.c */
 int kqueue_collect(struct kqueue *kq, struct kevent_record __user *events,
 		   int nevents, ktime_t deadline);
 

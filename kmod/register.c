@@ -3,221 +3,17 @@
 
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/hash.h>
-#include <linux/mm.h>
-#include <linux/nospec.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
 
 #include "compat.h"
 #include "fdclose.h"
 #include "kqueue.h"
+#include "table.h"
 #include "trace.h"
-
-/* The smallest table of descriptors; it grows to the largest number seen. */
-#define KQUEUE_FDS_MIN	64
-
-/* Up to this size it is not charged to the user's limit. */
-#define KQUEUE_FDS_FREE	256
 
 #define EV_KNOWN	(EV_ADD | EV_DELETE | EV_ENABLE | EV_DISABLE | \
 			 EV_ONESHOT | EV_CLEAR | EV_RECEIPT | EV_DISPATCH | \
 			 EV_FORCEONESHOT | EV_KEEPUDATA)
-
-/* The key of a knote in kq->idents. */
-struct ident_key {
-	u64 ident;
-	s16 filter;
-};
-
-static u32 ident_hash(u64 ident, s16 filter, u32 seed)
-{
-	return hash_64(ident ^ ((u64)(u16)filter << 48) ^ seed, 32);
-}
-
-static u32 hash_key(const void *data, u32 len, u32 seed)
-{
-	const struct ident_key *key = data;
-
-	return ident_hash(key->ident, key->filter, seed);
-}
-
-static u32 hash_knote(const void *data, u32 len, u32 seed)
-{
-	const struct knote *kn = data;
-
-	return ident_hash(kn->ident, kn->filter, seed);
-}
-
-static int compare_knote(struct rhashtable_compare_arg *arg, const void *obj)
-{
-	const struct ident_key *key = arg->key;
-	const struct knote *kn = obj;
-
-	return kn->ident != key->ident || kn->filter != key->filter;
-}
-
-/* Most have few. The hash is a cheap one: who makes chains long has them. */
-static const struct rhashtable_params ident_params = {
-	.nelem_hint = 6,
-	.key_len = sizeof(struct ident_key),
-	.head_offset = offsetof(struct knote, hash),
-	.hashfn = hash_key,
-	.obj_hashfn = hash_knote,
-	.obj_cmpfn = compare_knote,
-	.automatic_shrinking = true,
-};
-
-static bool knote_is_fd(const struct knote *kn)
-{
-	return kn->ops->flags & KEVENT_FILTER_FD;
-}
-
-static struct knote *find_fd(struct kqueue *kq, unsigned int fd, s16 filter)
-{
-	struct knote *kn;
-
-	if (fd >= kq->nfds)
-		return NULL;
-	kn = kq->fds[array_index_nospec(fd, kq->nfds)];
-	while (kn && kn->filter != filter)
-		kn = kn->fd_next;
-	return kn;
-}
-
-static struct knote *find_ident(struct kqueue *kq, u64 ident, s16 filter)
-{
-	struct ident_key key = { ident, filter };
-
-	if (!kq->has_idents)
-		return NULL;
-	return rhashtable_lookup_fast(&kq->idents, &key, ident_params);
-}
-
-/*
- * What a table of descriptors costs its user. One for a few hundred is little
- * beside the queue and its file; but a high number in each of many queues is
- * not to be had for one registration each.
- */
-static long fds_units(unsigned int nfds)
-{
-	if (nfds <= KQUEUE_FDS_FREE)
-		return 0;
-	return nfds * sizeof(struct knote *) / sizeof(struct knote);
-}
-
-/* Make room for the number. It is that of an open file, which bounds it. */
-static int grow_fds(struct kqueue *kq, unsigned int fd)
-{
-	unsigned int size;
-	struct knote **fds;
-	long units;
-	int ret;
-
-	if (likely(fd < kq->nfds))
-		return 0;
-
-	size = max_t(unsigned int, KQUEUE_FDS_MIN,
-		     roundup_pow_of_two((unsigned long)fd + 1));
-	units = fds_units(size) - fds_units(kq->nfds);
-	ret = kevent_user_charge(kq->user, units);
-	if (ret)
-		return ret;
-	fds = kvcalloc(size, sizeof(*fds), GFP_KERNEL_ACCOUNT);
-	if (!fds) {
-		kevent_user_uncharge(kq->user, units);
-		return -ENOMEM;
-	}
-	if (kq->nfds)
-		memcpy(fds, kq->fds, kq->nfds * sizeof(*fds));
-	kvfree(kq->fds);
-	kq->fds = fds;
-	kq->nfds = size;
-	return 0;
-}
-
-/*
- * The table is there from the first on: most queues have none, and its memory is
- * charged to nobody, 16 bytes a knote at most. It cannot grow twice without its
- * worker, for which we wait if a program is so fast. -EEXIST if another thread
- * was faster, -EBADF if the queue was closed.
- */
-static int insert_ident(struct kqueue *kq, struct knote *kn)
-{
-	struct ident_key key = { kn->ident, kn->filter };
-	int ret;
-
-	if (!kq->has_idents) {
-		if (rhashtable_init(&kq->idents, &ident_params))
-			return -ENOMEM;
-		kq->has_idents = true;
-	}
-	for (;;) {
-		ret = rhashtable_lookup_insert_key(&kq->idents, &key, &kn->hash,
-						   ident_params);
-		if (ret != -EBUSY)
-			break;
-		mutex_unlock(&kq->mtx);
-		schedule_timeout_killable(1);
-		mutex_lock(&kq->mtx);
-		if (kq->closing)
-			return -EBADF;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-	}
-	if (ret)
-		return ret == -EEXIST ? ret : -ENOMEM;
-	kq->nident_knotes++;
-	return 0;
-}
-
-/* Into the queue's table. */
-static int knote_link(struct kqueue *kq, struct knote *kn)
-{
-	int ret;
-
-	lockdep_assert_held(&kq->mtx);
-
-	if (knote_is_fd(kn)) {
-		ret = grow_fds(kq, kn->ident);
-		if (ret)
-			return ret;
-		if (!kq->nfd_knotes++)
-			fdclose_follow(kq);
-		kn->fd_next = kq->fds[kn->ident];
-		kq->fds[kn->ident] = kn;
-	} else {
-		ret = insert_ident(kq, kn);
-		if (ret)
-			return ret;
-	}
-	kn->status |= KNOTE_LINKED;
-	kq->links++;
-	return 0;
-}
-
-static void knote_unlink(struct kqueue *kq, struct knote *kn)
-{
-	struct knote **pos;
-
-	lockdep_assert_held(&kq->mtx);
-
-	if (!(kn->status & KNOTE_LINKED))
-		return;
-	kn->status &= ~KNOTE_LINKED;
-
-	if (knote_is_fd(kn)) {
-		pos = &kq->fds[kn->ident];
-		while (*pos != kn)
-			pos = &(*pos)->fd_next;
-		*pos = kn->fd_next;
-		if (!--kq->nfd_knotes)
-			fdclose_unfollow(kq);
-	} else {
-		rhashtable_remove_fast(&kq->idents, &kn->hash, ident_params);
-		kq->nident_knotes--;
-	}
-}
 
 /* --- Holding, dropping ---------------------------------------------------- */
 
@@ -293,7 +89,7 @@ void kqueue_drop(struct kqueue *kq, struct knote *kn)
 {
 	lockdep_assert_held(&kq->mtx);
 
-	knote_unlink(kq, kn);
+	table_remove(kq, kn);
 	if (!knote_is_fd(kn) || fdclose_unwatch(kn))
 		knote_end(kq, kn);
 }
@@ -306,35 +102,8 @@ void kqueue_end_closed(struct kqueue *kq, struct knote *kn)
 {
 	lockdep_assert_held(&kq->mtx);
 
-	knote_unlink(kq, kn);
+	table_remove(kq, kn);
 	knote_end(kq, kn);
-}
-
-/* Onto a chain: to drop it, the table's own lock must not be held. */
-static void collect_ident(void *ptr, void *arg)
-{
-	struct knote **chain = arg;
-	struct knote *kn = ptr;
-
-	kn->status &= ~KNOTE_LINKED;
-	kn->fd_next = *chain;
-	*chain = kn;
-}
-
-static void drop_idents(struct kqueue *kq)
-{
-	struct knote *kn, *next, *chain = NULL;
-
-	if (!kq->has_idents)
-		return;
-	kq->has_idents = false;
-	kq->nident_knotes = 0;
-	rhashtable_free_and_destroy(&kq->idents, collect_ident, &chain);
-	for (kn = chain; kn; kn = next) {
-		next = kn->fd_next;
-		knote_end(kq, kn);
-		cond_resched();
-	}
 }
 
 /*
@@ -343,6 +112,7 @@ static void drop_idents(struct kqueue *kq)
  */
 void kqueue_drop_all(struct kqueue *kq)
 {
+	struct knote *kn, *next;
 	unsigned int fd;
 
 	lockdep_assert_held(&kq->mtx);
@@ -352,12 +122,13 @@ void kqueue_drop_all(struct kqueue *kq)
 			kqueue_drop(kq, kq->fds[fd]);
 		cond_resched();
 	}
-	kvfree(kq->fds);
-	kq->fds = NULL;
-	kevent_user_uncharge(kq->user, fds_units(kq->nfds));
-	kq->nfds = 0;
+	table_free_fds(kq);
 
-	drop_idents(kq);
+	for (kn = table_empty_idents(kq); kn; kn = next) {
+		next = kn->fd_next;
+		knote_end(kq, kn);
+		cond_resched();
+	}
 }
 
 /* --- Changing ------------------------------------------------------------- */
@@ -422,14 +193,6 @@ static struct knote *knote_make(struct kqueue *kq,
 	return kn;
 }
 
-static struct knote *find_knote(struct kqueue *kq,
-				const struct kevent_filter *ops, u64 ident,
-				s16 filter)
-{
-	return ops->flags & KEVENT_FILTER_FD ? find_fd(kq, ident, filter) :
-					       find_ident(kq, ident, filter);
-}
-
 /*
  * Put a new knote, which is BUSY, into the tables, or end it. It becomes visible
  * to the close hook last, when there is nothing left that could fail but the
@@ -447,10 +210,10 @@ static int knote_publish(struct kqueue *kq, struct knote *kn, bool ready,
 	if (kq->closing)
 		ret = -EBADF;
 	else if (kq->links != links &&
-		 find_knote(kq, kn->ops, kn->ident, kn->filter))
+		 table_find(kq, kn->ops, kn->ident, kn->filter))
 		ret = -EEXIST;
 	else
-		ret = knote_link(kq, kn);
+		ret = table_add(kq, kn);
 
 	if (ret) {
 		knote_end(kq, kn);
@@ -547,7 +310,7 @@ static struct knote *find_free(struct kqueue *kq,
 	for (;;) {
 		if (kq->closing)
 			return ERR_PTR(-EBADF);
-		kn = find_knote(kq, ops, kev->ident, kev->filter);
+		kn = table_find(kq, ops, kev->ident, kev->filter);
 		/*
 		 * The number may have been closed and used again by another
 		 * thread, with the first one's hook still on its way.
@@ -611,7 +374,7 @@ static int apply_fd(struct kqueue *kq, const struct kevent_filter *ops,
 		return -EBADF;
 	f = fdget(kev->ident);
 	if (!fd_file(f)) {
-		kn = find_fd(kq, kev->ident, kev->filter);
+		kn = table_find_fd(kq, kev->ident, kev->filter);
 		if (kn)
 			fdclose_suspect(kn);
 		return -EBADF;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Collecting events: look at what is ready, store it, wait.
+ * Collecting events: look at what is ready, and store it.
  *
  * A scan takes some knotes off the ready list, and has them to itself while it
  * looks at their sources and stores their events, with nothing locked. Then it
@@ -11,7 +11,6 @@
  * everything else and waits for the page.
  */
 
-#include <linux/freezer.h>
 #include <linux/indirect_call_wrapper.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -582,9 +581,12 @@ static int scan_wait_turn(struct kqueue *kq)
 	return 0;
 }
 
-/* Scan, if the queue is not closed. @last: there is no other look after this. */
-static int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
-		       int nevents, bool last)
+/*
+ * Scan the queue once. @last: there is no other look after this. Returns the number
+ * of events, or -EBADF if the queue is closed, -EFAULT, -EINTR. Context: may sleep.
+ */
+int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
+		int nevents, bool last)
 {
 	int ret;
 
@@ -604,70 +606,3 @@ static int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
 	mutex_unlock(&kq->mtx);
 	return ret;
 }
-
-/* --- Waiting ------------------------------------------------------------- */
-
-/*
- * Sleep until something is queued, a signal comes or time is up; true in the
- * last case, also if something is queued that keeps us from sleeping: it may
- * turn out to be nothing, again and again.
- *
- * Each event wakes one waiter, the one that has slept longest. It may be awake
- * already, for another reason: whoever leaves here looks at the queue; one that
- * is frozen does so when it is thawed.
- */
-static bool kqueue_sleep(struct kqueue *kq, ktime_t deadline)
-{
-	ktime_t *expires = deadline == KTIME_MAX ? NULL : &deadline;
-	bool timed_out;
-	DECLARE_SWAITQUEUE(wait);
-
-	prepare_to_swait_exclusive(&kq->waiters, &wait,
-				   TASK_INTERRUPTIBLE | TASK_FREEZABLE);
-	if (!kqueue_has_ready(kq) && !READ_ONCE(kq->closing) &&
-	    !signal_pending(current))
-		timed_out = !schedule_hrtimeout_range(expires,
-						      current->timer_slack_ns,
-						      HRTIMER_MODE_ABS);
-	else
-		timed_out = expires && ktime_get() >= deadline;
-	finish_swait(&kq->waiters, &wait);
-	return timed_out;
-}
-
-/**
- * kqueue_collect() - collect events, waiting for the first if there is none
- * @kq: the queue
- * @events: where to store them
- * @nevents: how many at most; more than 0
- * @deadline: of CLOCK_MONOTONIC, until when to wait: 0 not at all, KTIME_MAX
- *	for ever
- *
- * A thread that was woken looks at the queue before it sees that time is up or
- * a signal came, so the wake-up is never lost to the others.
- *
- * Return: how many were stored, 0 if time was up, or -EBADF if the queue was
- * closed, -EFAULT, -EINTR.
- */
-int kqueue_collect(struct kqueue *kq, struct kevent_record __user *events,
-		   int nevents, ktime_t deadline)
-{
-	bool timed_out = !deadline;
-	int ret = 0;
-
-	for (;;) {
-		/*
-		 * The last look waits for another's scan, during which the
-		 * queue may seem empty. Before that, sleeping will do: the
-		 * other passes on what it leaves.
-		 */
-		if (timed_out || kqueue_has_ready(kq) || READ_ONCE(kq->closing))
-			ret = kqueue_scan(kq, events, nevents, timed_out);
-		if (ret || timed_out)
-			return ret;
-		if (signal_pending(current))
-			return -EINTR;
-		timed_out = kqueue_sleep(kq, deadline);
-	}
-}
-EXPORT_SYMBOL_FOR_KUNIT(kqueue_collect);
