@@ -19,7 +19,7 @@
 #define DUPS		384	/* with the queues, less than RLIMIT_NOFILE usually is */
 #define BASE		500	/* their numbers */
 #define QUEUES		100
-#define FILL_MS		10000	/* on a slow machine, as many as in this time: */
+#define FILL_MS		4000	/* on a slow machine, as many as in this time: */
 #define LEAST		40	/* queues */
 
 #define PERIOD_NS	200000
@@ -263,7 +263,9 @@ TEST_F_TIMEOUT(close_latency, close_range, 120)
 	measure_begin(&self->probe);
 	ASSERT_EQ(0, close_range(BASE + 2, BASE + RANGE + 1, 0));
 	measure_end(&self->probe, &self->dups, "a range", &all);
-	EXPECT_LT(all, one / 2 * RANGE_COST);
+	/* With KASAN, dropping registrations takes longer than looking at all of them. */
+	if (access("/sys/kernel/debug/kmemleak", F_OK))
+		EXPECT_LT(all, one / 2 * RANGE_COST);
 }
 
 TEST_HARNESS_MAIN
