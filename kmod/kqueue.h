@@ -55,8 +55,10 @@ struct seq_file;
  * @nready: how many are on both; read without @mtx to see whether there are any
  * @nleft: how many have ever left them: to tell those that were there when a
  *	scan began from those that came since
- * @nremoved: how many of those were not met by a scan, but taken out
- * @nlooks: scans that hold knotes which are not SLOW, and so not for long
+ * @nmoved: how often some were taken out of the middle, or went to the end again
+ * @nputs: how often some were put back to the front
+ * @nlooks: scans that hold knotes which are not SLOW, and so not for long, and
+ *	changes that wait for such
  * @lookers: threads whose last look waits for those scans
  * @released: where threads wait for a held knote, for @nlooks or for @lookers
  * @missed: a poller found nothing; perhaps only because a scan was at work.
@@ -76,10 +78,11 @@ struct seq_file;
  * @flushes: how often a descriptor of it was closed by its owners
  * @units: what @user is charged for knotes ...
  * @spare: ... and how much of that is not in use; see kqueue_charge()
- * @parents: nest_links to the queues that watch this one, under nest_lock
- * @children: nest_links to the queues that this one watches, under nest_lock
- * @nest_stamp: the walk that computed @nest_height, under nest_lock
- * @nest_height: result of that walk, under nest_lock
+ * @parents: nest_links to the queues that watch this one; this and what follows
+ *	is under the lock of its nest_room
+ * @children: nest_links to the queues that this one watches
+ * @nest_stamp: the walk that computed @nest_height
+ * @nest_height: result of that walk
  */
 struct kqueue {
 	struct llist_head inbox;
@@ -95,7 +98,8 @@ struct kqueue {
 	struct llist_node *fresh_last;
 	unsigned int nready;
 	unsigned int nleft;
-	unsigned int nremoved;
+	unsigned int nmoved;
+	unsigned int nputs;
 	unsigned int nlooks;
 	unsigned int lookers;
 	wait_queue_head_t released;
@@ -209,6 +213,7 @@ void kqueue_pollers_exit(void);
 struct nest_link;
 struct nest_link *nest_add(struct kqueue *parent, struct kqueue *child);
 void nest_remove(struct nest_link *link);
+void nest_init(void);
 
 /* limit.c */
 enum kevent_scarce {

@@ -318,6 +318,7 @@ static int __init kevent_init(void)
 	int ret;
 
 	kevent_limit_init();
+	nest_init();
 	ret = knote_cache_init();
 	if (ret)
 		return ret;

@@ -224,7 +224,7 @@ static void remove_listed(struct kqueue *kq, struct knote *kn)
 	ready_flatten(kq);
 	if (kq->nready == known || !is_among_last(kq, kn, kq->nready - known)) {
 		kq->nleft++;
-		kq->nremoved++;
+		kq->nmoved++;
 	}
 	list_del(&kn->ready);
 	WRITE_ONCE(kq->nready, kq->nready - 1);

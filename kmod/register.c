@@ -57,10 +57,13 @@ static void knote_destroy(struct kqueue *kq, struct knote *kn)
  */
 static void knote_end(struct kqueue *kq, struct knote *kn)
 {
-	if (knote_is_held(kn))
-		kn->status |= KNOTE_DEAD;
-	else
+	if (!knote_is_held(kn)) {
 		knote_destroy(kq, kn);
+		return;
+	}
+	kn->status |= KNOTE_DEAD;
+	/* Changes that wait for it need not any more. */
+	ready_released(kq);
 }
 
 /**
@@ -306,6 +309,7 @@ static struct knote *find_free(struct kqueue *kq,
 {
 	struct knote *kn;
 	int ret = 0;
+	bool quick;
 
 	for (;;) {
 		if (kq->closing)
@@ -325,8 +329,14 @@ static struct knote *find_free(struct kqueue *kq,
 			return kn;
 		if (ret || !(kn->status & KNOTE_BUSY))
 			break;
+		/* While it is left to us, it is out of the others' sight. */
+		quick = !knote_is_slow(kn);
+		kq->nlooks += quick;
 		atomic_or(KNOTE_WANTED, &kn->state);
 		ret = ready_wait_released(kq);
+		kq->nlooks -= quick;
+		if (quick)
+			ready_released(kq);
 	}
 	if (atomic_read(&kn->state) & KNOTE_WANTED)
 		atomic_andnot(KNOTE_WANTED, &kn->state);

@@ -30,7 +30,8 @@
  * @room: how many more may be stored
  * @end: what kq->nleft will be when all have been met that were queued when the
  *	pass began. What is put back goes behind them, so none is met twice
- * @nremoved: kq->nremoved when it began
+ * @nmoved: kq->nmoved when it began, and what this scan has added to it
+ * @nputs: kq->nputs, likewise
  * @ntaken: how many knotes are held
  * @nlisted: how many of them, from the first, are on @listed
  * @nlooked: how many have been looked at
@@ -43,7 +44,8 @@ struct scan {
 	struct kevent_record __user *events;
 	int room;
 	unsigned int end;
-	unsigned int nremoved;
+	unsigned int nmoved;
+	unsigned int nputs;
 	unsigned int ntaken;
 	unsigned int nlisted;
 	unsigned int nlooked;
@@ -64,7 +66,8 @@ static void scan_begin(struct scan *scan, struct kqueue *kq,
 	scan->events = events;
 	scan->room = room;
 	scan->end = kq->nleft + kq->nready;
-	scan->nremoved = kq->nremoved;
+	scan->nmoved = kq->nmoved;
+	scan->nputs = kq->nputs;
 }
 
 /* How many that were queued when the pass began have not been met yet. */
@@ -358,13 +361,19 @@ static bool scan_settle_one(struct scan *scan, struct knote *kn, bool listed,
 	return true;
 }
 
-/* What was not looked at goes back to where it was. */
+/*
+ * What was not looked at goes back to the front. Another scan may have been at
+ * the front since, and put back something, too: then the order is not what it
+ * was, and who counts on it has to begin again.
+ */
 static void scan_put_back(struct scan *scan)
 {
 	struct kqueue *kq = scan->kq;
 	unsigned int i = scan->ntaken;
 	struct knote *kn;
 
+	kq->nputs++;
+	scan->nputs++;
 	while (i-- > scan->nlooked) {
 		kn = scan->knotes[i];
 		kn->status &= ~KNOTE_BUSY;
@@ -379,6 +388,13 @@ static void scan_put_back(struct scan *scan)
 		WRITE_ONCE(kq->nready, kq->nready + 1);
 		kq->nleft--;
 	}
+}
+
+/* Something stays ready, and has gone to the end, where others may not look. */
+static void scan_has_moved(struct scan *scan)
+{
+	scan->kq->nmoved++;
+	scan->nmoved++;
 }
 
 /*
@@ -434,6 +450,7 @@ static void scan_settle(struct scan *scan, struct knote *stuck)
 			ready_flatten(kq);
 		list_splice_tail(&scan->listed, &kq->ready);
 		WRITE_ONCE(kq->nready, kq->nready + stay);
+		scan_has_moved(scan);
 	}
 	ready_released(kq);
 }
@@ -457,7 +474,8 @@ static bool scan_store_slowly(struct scan *scan, struct knote *kn,
 	if (stored) {
 		scan->events++;
 		scan->room--;
-		while ((kn->status & KNOTE_BUSY) && !ready_wait_released(kq))
+		while (kn->ops->delivered && (kn->status & KNOTE_BUSY) &&
+		       !ready_wait_released(kq))
 			;
 		if (!(kn->status & (KNOTE_BUSY | KNOTE_DEAD)))
 			knote_forget(kn, kev);
@@ -467,8 +485,10 @@ static bool scan_store_slowly(struct scan *scan, struct knote *kn,
 		return stored;
 	}
 	kn->status &= ~KNOTE_TAKEN;
-	if (!stored || knote_stays(kn) || !knote_rest(kn))
+	if (!stored || knote_stays(kn) || !knote_rest(kn)) {
 		ready_add(kq, kn);
+		scan_has_moved(scan);
+	}
 	ready_released(kq);
 	return stored;
 }
@@ -476,12 +496,14 @@ static bool scan_store_slowly(struct scan *scan, struct knote *kn,
 /* --- A pass --------------------------------------------------------------- */
 
 /*
- * Some that were queued may not have been met, since others were removed that
- * came after them. That does not matter if something was found.
+ * Some that were queued may not have been met: others that came after them were
+ * taken out, or another scan has had them and put them at the end. That does not
+ * matter if something was found.
  */
 static bool scan_was_cut_short(const struct scan *scan)
 {
-	return scan->nremoved != scan->kq->nremoved &&
+	return (scan->nmoved != scan->kq->nmoved ||
+		scan->nputs != scan->kq->nputs) &&
 	       !fatal_signal_pending(current);
 }
 
@@ -522,7 +544,8 @@ static int scan_pass(struct kqueue *kq, struct kevent_record __user *events,
 
 again:
 	scan_begin(&scan, kq, events, nevents);
-	while (scan.room && scan_left(&scan) > 0) {
+	while (scan.room && scan_left(&scan) > 0 &&
+	       scan.nputs == kq->nputs) {
 		scan_take(&scan);
 		if (!scan.ntaken) {
 			cond_resched();

@@ -214,20 +214,26 @@ void table_free_fds(struct kqueue *kq)
 	kq->nfds = 0;
 }
 
-/* Onto a chain: the table's own lock is held. */
+/*
+ * Onto a chain, as the table's own lock is held. From here on it is DEAD: no scan
+ * takes it, and who holds it already will end it.
+ */
 static void collect_ident(void *ptr, void *arg)
 {
 	struct knote **chain = arg;
 	struct knote *kn = ptr;
 
 	kn->status &= ~KNOTE_LINKED;
+	kn->status |= KNOTE_DEAD;
+	if (knote_is_held(kn))
+		return;
 	kn->fd_next = *chain;
 	*chain = kn;
 }
 
 /*
- * Take all knotes out of the table of idents, and free that. They are returned
- * as a chain by their fd_next.
+ * Take all knotes out of the table of idents, and free that. They are DEAD, and
+ * those that nobody holds are returned as a chain by their fd_next, to be ended.
  */
 struct knote *table_empty_idents(struct kqueue *kq)
 {
