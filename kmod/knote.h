@@ -315,6 +315,7 @@ static inline void knote_begin_look(struct knote *kn)
 {
 	if (atomic_read(&kn->state) & (KNOTE_NEWS | KNOTE_ANEW)) {
 		atomic_andnot(KNOTE_NEWS | KNOTE_ANEW, &kn->state);
+		/* Pairs with the source's; see above. */
 		smp_mb__after_atomic();
 	}
 }

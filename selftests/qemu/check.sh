@@ -21,7 +21,7 @@ for_builtin='kunit interface filters closing resources module'
 
 # describe STAGE: set what that stage boots, and with what.
 describe() {
-	cpus=2 limit=120 kernel=$1 wanted=$tests leaks= again=
+	cpus=2 limit=120 kernel=$1 wanted=$tests leaks='' again=''
 	case $1 in
 	debug*) kernel=debug limit=900 wanted="kunit $tests" ;;
 	esac
@@ -41,7 +41,7 @@ describe() {
 # meant WORDS: print the tests that these mean, each once. A word is a test, or a
 # room with all that are in it. What is neither is printed with a question mark.
 meant() {
-	echo "$1" | tr ' ,' '\n\n' | awk '
+	echo "$1" | tr ' ,' '\n' | awk '
 		BEGIN { tests["kunit"] = "kunit"; tests["fuzz"] = "fuzz" }
 		NR == FNR { tests[$1] = tests[$1] " " $2; tests[$2] = $2; next }
 		/./ { print ($0 in tests) ? tests[$0] : "?" $0 }' \
