@@ -48,6 +48,11 @@ fsnotify_find_inode_mark(struct inode *inode, struct fsnotify_group *group)
 }
 #endif
 
+/* By 6.12 all groups are so, and there is no such flag. */
+#ifndef FSNOTIFY_GROUP_NOFS
+#define FSNOTIFY_GROUP_NOFS	0
+#endif
+
 /*
  * The function through which every close of a descriptor goes: 6.9 split
  * filp_flush() out of filp_close(), and close(2) calls only the former
