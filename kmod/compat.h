@@ -48,6 +48,11 @@ fsnotify_find_inode_mark(struct inode *inode, struct fsnotify_group *group)
 }
 #endif
 
+/* By 6.12 all groups are so, and there is no such flag. */
+#ifndef FSNOTIFY_GROUP_NOFS
+#define FSNOTIFY_GROUP_NOFS	0
+#endif
+
 /*
  * How the kernel's function that closes can be hooked: by ftrace if it hands
  * over arguments (all registers serve too), or by a kprobe.

@@ -48,7 +48,8 @@
  * @refs: one for each knote, and one for @work while it is queued or runs; who
  *	gives back the last takes the mark off the inode
  * @lock: protects the lists, and with them the knotes: a knote is activated
- *	under it, and detach takes it off under it
+ *	under it, and detach takes it off under it. It may be taken under kq->mtx;
+ *	under it, only raw locks are: what knote_activate() and queue_work() take
  * @armed: knotes to tell of the next change, in the order in which they looked
  * @late: knotes that @work is to tell of the changes so far
  * @work: tells them
@@ -242,7 +243,11 @@ int __init file_marks_init(void)
 	file_wq = alloc_workqueue("kevent_files", WQ_UNBOUND, 0);
 	if (!file_wq)
 		return -ENOMEM;
-	file_group = fsnotify_alloc_group(&file_mark_ops, 0);
+	/*
+	 * All users share the group's mutex: no reclaim under it may wait for
+	 * a file system.
+	 */
+	file_group = fsnotify_alloc_group(&file_mark_ops, FSNOTIFY_GROUP_NOFS);
 	if (IS_ERR(file_group)) {
 		destroy_workqueue(file_wq);
 		return PTR_ERR(file_group);

@@ -412,4 +412,61 @@ TEST_F(crowd, gone_meanwhile)
 	}
 }
 
+#define COMERS		4
+#define COMER_ROUNDS	2000
+
+/* A thread that comes to watch the file, sees that it is told, and goes. */
+struct comer {
+	pthread_t thread;
+	const struct files *files;
+	long long end;
+	bool good;
+};
+
+static bool come_and_go(const struct files *files, int kq, int fd)
+{
+	struct kevent ev;
+
+	/* It comes with an event of its own. */
+	return !kq_set(kq, fd, EVFILT_READ, EV_ADD | EV_CLEAR) &&
+	       kq_wait(kq, &ev, 1, LIMIT_MS) == 1 &&
+	       pwrite(files->fd, "x", 1, 0) == 1 &&
+	       kq_wait(kq, &ev, 1, LIMIT_MS) == 1 &&
+	       !kq_set(kq, fd, EVFILT_READ, EV_DELETE);
+}
+
+static void *comer_main(void *arg)
+{
+	struct comer *c = arg;
+	int kq = kq_open(), fd = open(PATH, O_RDONLY | O_CLOEXEC);
+	long i;
+
+	c->good = kq >= 0 && fd >= 0;
+	for (i = 0; c->good && more_rounds(i, 50, COMER_ROUNDS, c->end); i++)
+		c->good = come_and_go(c->files, kq, fd);
+	close(fd);
+	close(kq);
+	return NULL;
+}
+
+/* The first may come while the last one goes, and is told like all others. */
+TEST_F(crowd, come_and_go)
+{
+	struct comer comers[COMERS];
+	int i;
+
+	for (i = 0; i < COMERS; i++) {
+		comers[i] = (struct comer){
+			.files = &self->files,
+			.end = ts_ms() + LIMIT_MS / 2,
+		};
+		ASSERT_EQ(0, pthread_create(&comers[i].thread, NULL, comer_main,
+					    &comers[i]));
+	}
+	for (i = 0; i < COMERS; i++) {
+		ASSERT_EQ(0, pthread_join(comers[i].thread, NULL));
+		EXPECT_TRUE(comers[i].good);
+	}
+}
+
 TEST_HARNESS_MAIN
