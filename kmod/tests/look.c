@@ -99,9 +99,133 @@ static void look_ends(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, in_time);
 }
 
+/* Always ready. It stops in the look at it, once, if told to. */
+#define EVFILT_STOP	(-122)
+
+/**
+ * struct stop - two threads that look at one source
+ * @kq: the queue
+ * @once: the next look is to stop
+ * @stopped: it has
+ * @go: it may go on
+ * @first: the thread that stops in its look
+ * @second: one that does not wait for events
+ * @ev: what the first and the second get, not together
+ * @ret: what their calls return
+ */
+struct stop {
+	struct kqueue *kq;
+	atomic_t once;
+	struct completion stopped;
+	struct completion go;
+	struct worker first;
+	struct worker second;
+	struct kevent_record ev[2];
+	int ret[2];
+};
+
+static struct stop *stop;
+
+static int stop_attach(struct knote *kn)
+{
+	return 1;
+}
+
+static void stop_detach(struct knote *kn)
+{
+}
+
+static bool stop_event(struct knote *kn, struct kevent_record *kev)
+{
+	if (atomic_xchg(&stop->once, 0)) {
+		complete(&stop->stopped);
+		wait_for_completion(&stop->go);
+	}
+	return true;
+}
+
+static const struct kevent_filter stop_filter = {
+	.owner = THIS_MODULE,
+	.name = "stop",
+	.flags = KEVENT_FILTER_QUICK,
+	.attach = stop_attach,
+	.detach = stop_detach,
+	.event = stop_event,
+};
+
+static void stop_first(struct worker *worker)
+{
+	struct stop *s = container_of(worker, struct stop, first);
+
+	s->ret[0] = collect_wait(s->kq, worker->number, &s->ev[0], 1);
+}
+
+static void stop_second(struct worker *worker)
+{
+	struct stop *s = container_of(worker, struct stop, second);
+
+	s->ret[1] = collect(s->kq, &s->ev[1], 1);
+}
+
+/* The second waits for the first, or has returned without. False if neither. */
+static bool stop_has_met(struct stop *s)
+{
+	ktime_t end = ktime_add_ms(ktime_get(), LIMIT_MS);
+
+	while (!READ_ONCE(s->kq->lookers) && !completion_done(&s->second.done)) {
+		if (ktime_after(ktime_get(), end))
+			return false;
+		schedule_timeout_uninterruptible(1);
+	}
+	return true;
+}
+
+/* The second looks while the first has the only knote in its hands. */
+static bool stop_run(struct stop *s)
+{
+	bool ok;
+
+	atomic_set(&s->once, 1);
+	ok = worker_start(&s->first, 1, stop_first) &&
+	     wait_for_completion_timeout(&s->stopped, msecs_to_jiffies(LIMIT_MS));
+	ok = ok && worker_start(&s->second, 2, stop_second) && stop_has_met(s);
+	complete(&s->go);
+	worker_join(&s->first);
+	worker_join(&s->second);
+	return ok;
+}
+
+/* Who does not wait for events gets what is ready, though another looks at it. */
+static void look_waits_for_another(struct kunit *test)
+{
+	struct fixture *fix = test->priv;
+	struct stop s = { .kq = fix->kq };
+	int added, ready;
+	bool ok;
+
+	init_completion(&s.stopped);
+	init_completion(&s.go);
+	stop = &s;
+	KUNIT_ASSERT_EQ(test, kevent_filter_register(EVFILT_STOP, &stop_filter),
+			0);
+	added = change_flags(fix->kq, 1, EVFILT_STOP, EV_ADD);
+	/* From then on the memory is there: the first waits for nothing else. */
+	ready = collect_wait(fix->kq, 1, fix->ev, 1);
+	ok = stop_run(&s);
+	change_flags(fix->kq, 1, EVFILT_STOP, EV_DELETE);
+	kevent_filter_unregister(EVFILT_STOP, &stop_filter);
+
+	KUNIT_EXPECT_EQ(test, added, 0);
+	KUNIT_EXPECT_EQ(test, ready, 1);
+	KUNIT_EXPECT_TRUE(test, ok);
+	KUNIT_EXPECT_EQ(test, s.ret[0], 1);
+	KUNIT_EXPECT_EQ(test, s.ret[1], 1);
+}
+
 static struct kunit_case look_cases[] = {
 	KUNIT_CASE(look_asks),
 	KUNIT_CASE(look_ends),
+	KUNIT_CASE(look_waits_for_another),
 	{}
 };
 
