@@ -78,9 +78,10 @@
  * when they close descriptors, and the lock of an open fdinfo. Under it, any
  * of: memory reclaim's locks, those that the poll methods of sources which are
  * not SLOW take, another queue's mtx (trylock only), kq->idents.mutex,
- * fsnotify's mark_mutex, a nest_room's, the descriptor table's file_lock, a close
- * table bucket and a crowd's lock under that. Under a source's lock (that is, in
- * a wake callback) or a file_mark's, only kq->waiters.lock, which is a raw one.
+ * fsnotify's mark_mutex, a file_mark's lock, a nest_room's, the descriptor
+ * table's file_lock, a close table bucket and a crowd's lock under that. Under a
+ * source's lock (that is, in a wake callback) or a file_mark's, only
+ * kq->waiters.lock, which is a raw one, and those of irq_work and workqueues.
  */
 #ifndef _KEVENT_KNOTE_H
 #define _KEVENT_KNOTE_H
