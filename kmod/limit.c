@@ -4,8 +4,8 @@
  * are kernel memory, so there is a limit for each user ID, as for epoll.
  *
  * Of some there may be fewer, since they can cost others time: timers that are
- * due at once expire in one interrupt, and whoever writes to a file visits all
- * marks on it.
+ * due at once expire in one interrupt, and those who watch one file are told of a
+ * write one after the other.
  *
  * A user who makes a user namespace can be many users in it. So what is used
  * in a namespace counts for the user there, for the namespace's owner in the
