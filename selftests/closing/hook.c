@@ -40,7 +40,7 @@ static bool files_close(struct files *f)
 {
 	if (module_loaded("kevent") && module_unload("kevent"))
 		return false;
-	return !module_load(f->ko, "");
+	return f->ko && !module_load(f->ko, "");
 }
 
 /* How many of our messages have come since the last call, with the text. */

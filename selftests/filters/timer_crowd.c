@@ -230,8 +230,8 @@ TEST_F_TIMEOUT(timers, cost_of_expiry, 90)
 	qsort(timerfds, ROUNDS, sizeof(*timerfds), by_value);
 	TH_LOG("%d timers due at once: a real-time thread waits %lld us; as many timerfds: %lld us",
 	       self->kevents.n, kevents[ROUNDS / 2] / 1000, timerfds[ROUNDS / 2] / 1000);
-	/* A millisecond, for machines where there is nothing to wait for. */
-	EXPECT_LE(kevents[ROUNDS / 2], timerfds[ROUNDS / 2] + NSEC / 1000);
+	/* Not twice as long; a millisecond, where there is nothing to wait for. */
+	EXPECT_LE(kevents[ROUNDS / 2], 2 * timerfds[ROUNDS / 2] + NSEC / 1000);
 }
 
 TEST_HARNESS_MAIN

@@ -57,7 +57,7 @@ PUBLIC const char *kqueue_strerror(int errnum)
 	case ENFILE:
 		return "too many open files in the system: raise /proc/sys/fs/file-max";
 	case ENOMEM:
-		return "no memory for a queue: free some, or raise the cgroup's limit, or max_user_knotes";
+		return "no memory for a queue: raise the cgroup's limit, or max_user_knotes";
 	case EINVAL:
 		return "kqueue1() or kqueuex() was given a flag that it does not know";
 	default:
