@@ -475,7 +475,8 @@ static long charged_kib(const char *group)
 
 /*
  * Queues are charged with nearly all of the memory that they take; with a
- * registration by name each, all but the small table that finds it.
+ * registration by name each, all but the small table that finds it. (Each CPU may
+ * have been charged for a little more or less than it has used.)
  */
 static void check_charged(struct __test_metadata *_metadata, const char *group,
 			  bool with_ident)
@@ -499,7 +500,7 @@ static void check_charged(struct __test_metadata *_metadata, const char *group,
 	printf("# a queue takes %ld bytes, of which %ld are charged\n",
 	       slab * 1024 / QUEUES, charged * 1024 / QUEUES);
 	EXPECT_LT(QUEUES / 1024, slab);
-	EXPECT_LE(slab * (with_ident ? 85 : 94) / 100, charged);
+	EXPECT_LE(slab * (with_ident ? 75 : 85) / 100, charged);
 	close_range(first, ~0U, 0);
 }
 
