@@ -392,7 +392,7 @@ TEST(sizeless)
 		{ "/proc/self/maps", 0 },
 		{ "/proc/meminfo", 1 },
 		{ "/proc/sys/kernel/ostype", 1 },
-		{ "/sys/module/kevent/refcnt", 1 },
+		{ "/sys/module/kevent/parameters/mode", 1 },
 	};
 	unsigned int i;
 	int fd;
