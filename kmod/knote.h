@@ -13,12 +13,11 @@
  *               table; for other knotes, who finds it under kq->mtx. While
  *               somebody holds it (BUSY or TAKEN, below), dropping only marks
  *               it DEAD, and who lets go of it last does the rest.
- *  kqueue       its open file holds a reference, and each knote that the close
- *               hook has taken holds one until it is dropped. All other knotes
- *               are dropped by kqueue_close(), or are held by a thread in an
- *               ioctl on the queue's file, so kn->kq is always valid. Its
- *               irq_work is waited for, and may be seen until RCU's next grace
- *               period even so: see kqueue_free().
+ *  kqueue       its open file holds a reference, each knote that the close hook
+ *               has taken holds one until it is dropped, and so does the list of
+ *               queues whose pollers are to be woken (pollers.c). All other
+ *               knotes are dropped by kqueue_close(), or are held by a thread in
+ *               an ioctl on the queue's file, so kn->kq is always valid.
  *  file         held by a descriptor's knote from attach to detach. That this
  *               does not keep a closed descriptor's file open is the close
  *               hook's work. If a scan has the knote just then, the file stays

@@ -29,7 +29,7 @@
  * @events: where the next event goes
  * @room: how many more may be stored
  * @end: what kq->nleft will be when all have been met that were queued when the
- *	pass began. What is put back goes behind them, so none is met twice
+ *	pass began. What stays ready goes behind them, so none is met twice
  * @nmoved: kq->nmoved when it began, and what this scan has added to it
  * @nputs: kq->nputs, likewise
  * @ntaken: how many knotes are held
