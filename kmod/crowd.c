@@ -77,22 +77,18 @@ bool crowd_settle(struct crowd *crowd)
 }
 
 /*
- * Take out a knote that was in the crowd when the bucket was locked. False if a
- * walker has been faster. Context: the bucket's lock.
+ * Take out a knote that was in the crowd when the bucket was locked, unless a
+ * walker has been faster: then it is closed. Context: the bucket's lock.
  */
-bool crowd_remove(struct crowd *crowd, struct knote *kn)
+void crowd_remove(struct crowd *crowd, struct knote *kn)
 {
-	bool ours;
-
 	raw_spin_lock(&crowd->lock);
-	ours = !knote_is_closed(kn);
-	if (ours) {
+	if (!knote_is_closed(kn)) {
 		list_del(&kn->poll.crowd_node);
 		atomic_andnot(KNOTE_CROWD, &kn->state);
 		crowd->n--;
 	}
 	raw_spin_unlock(&crowd->lock);
-	return ours;
 }
 
 /*

@@ -121,7 +121,7 @@ struct crowd {
 struct crowd *crowd_alloc(const struct knote *kn, struct hlist_bl_head *bucket);
 void crowd_form(struct crowd *crowd);
 void crowd_add(struct crowd *crowd, struct knote *kn);
-bool crowd_remove(struct crowd *crowd, struct knote *kn);
+void crowd_remove(struct crowd *crowd, struct knote *kn);
 bool crowd_settle(struct crowd *crowd);
 struct crowd_slot *crowd_send(struct crowd *crowd);
 void crowd_walk(struct crowd_slot *slot, void (*drop)(struct knote *kn));

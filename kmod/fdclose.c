@@ -33,7 +33,8 @@
  * Slots are cleared under the table's file_lock only, so one of the two has it
  * first: either the hook finds the knote or the registration finds the slot
  * changed. The hook needs no barrier for that. (A table that nobody has any more
- * is cleared without the lock, but then nobody can register either.)
+ * is cleared without the lock, but then nobody can register either. One that only
+ * the registering thread has is cleared by nobody meanwhile.)
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -292,12 +293,26 @@ static struct crowd *find_crowd(struct hlist_bl_head *bucket,
 	return NULL;
 }
 
+/* Put the knote into the table, if its bucket is empty, as most are. */
+static __always_inline bool add_alone(struct hlist_bl_head *bucket,
+				      struct knote *kn)
+{
+	bool alone;
+
+	hlist_bl_lock(bucket);
+	alone = !hlist_bl_first(bucket);
+	if (alone)
+		hlist_bl_add_head(&kn->poll.close_node, bucket);
+	hlist_bl_unlock(bucket);
+	return alone;
+}
+
 /*
- * Put the knote into the table. False if that takes a new crowd, and *@spare is
+ * Put it there beside others. False if that takes a new crowd, and *@spare is
  * none; else it is used, and NULL after that.
  */
-static bool table_add(struct hlist_bl_head *bucket, struct knote *kn,
-		      struct crowd **spare)
+static bool try_add(struct hlist_bl_head *bucket, struct knote *kn,
+		    struct crowd **spare)
 {
 	unsigned int loose = 0;
 	struct crowd *crowd;
@@ -320,36 +335,69 @@ static bool table_add(struct hlist_bl_head *bucket, struct knote *kn,
 	return added;
 }
 
-/*
- * Have the knote dropped when its descriptor is closed. The caller holds the
- * queue locked, the hook, and is sure of the file. Fails with -ENOMEM, or with
- * -EBADF if the descriptor has been closed since the file was looked up: the
- * caller undoes the registration, and must ask fdclose_unwatch() whether the
- * hook was faster.
- */
-int fdclose_watch(struct knote *kn)
+static noinline int add_beside(struct hlist_bl_head *bucket, struct knote *kn)
 {
-	struct hlist_bl_head *bucket = bucket_of(kn->poll.file, kn->kq->files);
-	struct files_struct *files = current->files;
 	struct crowd *spare = NULL;
-	bool open;
 
-	lockdep_assert_held(&kn->kq->mtx);
-
-	while (!table_add(bucket, kn, &spare)) {
+	while (!try_add(bucket, kn, &spare)) {
 		spare = crowd_alloc(kn, bucket);
 		if (!spare)
 			return -ENOMEM;
 	}
 	/* Another queue's registration may have made it needless. */
-	if (unlikely(spare))
-		kfree(spare);
+	kfree(spare);
+	return 0;
+}
 
-	/* Against the hook; see the drawing above. */
+/* Against the hook; see the drawing above. */
+static bool is_still_open(const struct knote *kn)
+{
+	struct files_struct *files = current->files;
+	bool open;
+
 	spin_lock(&files->file_lock);
 	open = files_lookup_fd_locked(files, kn->ident) == kn->poll.file;
 	spin_unlock(&files->file_lock);
-	return open ? 0 : -EBADF;
+	return open;
+}
+
+/*
+ * Have the knote dropped when its descriptor is closed. The caller holds the
+ * queue locked, the hook, and is sure of the file. @shared: others had the
+ * descriptor table, too, before the caller looked the file up. If not, they still
+ * do not: only the caller could share it. Fails with -ENOMEM, or with -EBADF if
+ * the descriptor has been closed since the file was looked up: the caller undoes
+ * the registration, and must ask fdclose_unwatch() whether the hook was faster.
+ */
+int fdclose_watch(struct knote *kn, bool shared)
+{
+	struct hlist_bl_head *bucket = bucket_of(kn->poll.file, kn->kq->files);
+	int ret;
+
+	lockdep_assert_held(&kn->kq->mtx);
+
+	if (!add_alone(bucket, kn)) {
+		ret = add_beside(bucket, kn);
+		if (ret)
+			return ret;
+	}
+	return shared && !is_still_open(kn) ? -EBADF : 0;
+}
+
+/*
+ * Take the knote out of its crowd, unless a walker is faster. Returns the crowd if
+ * it is over, to be freed. Under the bucket's lock: even if a walker takes the
+ * knote now, the crowd does not go.
+ */
+static noinline struct crowd *leave_crowd(struct hlist_bl_head *bucket,
+					  struct knote *kn)
+{
+	unsigned int loose = 0;
+	struct crowd *crowd;
+
+	crowd = find_crowd(bucket, kn->poll.file, kn->kq->files, &loose);
+	crowd_remove(crowd, kn);
+	return crowd_settle(crowd) ? crowd : NULL;
 }
 
 /*
@@ -361,27 +409,23 @@ int fdclose_watch(struct knote *kn)
 bool fdclose_unwatch(struct knote *kn)
 {
 	struct hlist_bl_head *bucket = bucket_of(kn->poll.file, kn->kq->files);
-	struct crowd *crowd = NULL;
-	unsigned int loose = 0;
-	bool ours, over = false;
+	struct crowd *over = NULL;
+	int state;
+	bool ours;
 
 	lockdep_assert_held(&kn->kq->mtx);
 
 	hlist_bl_lock(bucket);
-	ours = !knote_is_closed(kn);
-	if (ours && knote_in_crowd(kn)) {
-		/* Even if a walker takes it now, the crowd does not go. */
-		crowd = find_crowd(bucket, kn->poll.file, kn->kq->files,
-				   &loose);
-		ours = crowd_remove(crowd, kn);
-		over = crowd_settle(crowd);
-	} else if (ours) {
+	state = atomic_read(&kn->state) & (KNOTE_CLOSED | KNOTE_CROWD);
+	if (likely(!state))
 		hlist_bl_del_init(&kn->poll.close_node);
-	}
+	else if (state == KNOTE_CROWD)
+		over = leave_crowd(bucket, kn);
+	ours = !knote_is_closed(kn);
 	hlist_bl_unlock(bucket);
 
-	if (over)
-		kfree(crowd);
+	if (unlikely(over))
+		kfree(over);
 	return ours;
 }
 

@@ -18,7 +18,7 @@ void fdclose_unfollow(struct kqueue *kq);
 
 void fdclose_suspect(struct knote *kn);
 
-int fdclose_watch(struct knote *kn);
+int fdclose_watch(struct knote *kn, bool shared);
 bool fdclose_unwatch(struct knote *kn);
 
 #endif /* _KEVENT_FDCLOSE_H */

@@ -11,16 +11,23 @@
 
 #define NR_FILTERS	(1 - KEVENT_FILTER_MIN)
 
-static const struct kevent_filter __rcu *filters[NR_FILTERS] = {
-	[-EVFILT_READ] = RCU_INITIALIZER(&kevent_read_filter),
-	[-EVFILT_WRITE] = RCU_INITIALIZER(&kevent_write_filter),
-	[-EVFILT_EXCEPT] = RCU_INITIALIZER(&kevent_except_filter),
-	[-EVFILT_EMPTY] = RCU_INITIALIZER(&kevent_empty_filter),
-	[-EVFILT_TIMER] = RCU_INITIALIZER(&kevent_timer_filter),
-	[-EVFILT_USER] = RCU_INITIALIZER(&kevent_user_filter),
+/*
+ * kevent's own filters are there as long as the queue is; counting references
+ * to them would only cost time.
+ */
+static const struct kevent_filter *const builtin_filters[NR_FILTERS] = {
+	[-EVFILT_READ] = &kevent_read_filter,
+	[-EVFILT_WRITE] = &kevent_write_filter,
+	[-EVFILT_EXCEPT] = &kevent_except_filter,
+	[-EVFILT_EMPTY] = &kevent_empty_filter,
+	[-EVFILT_TIMER] = &kevent_timer_filter,
+	[-EVFILT_USER] = &kevent_user_filter,
 };
 
-/* Serialises the writers of the table; readers use RCU. */
+/* Those of other modules. */
+static const struct kevent_filter __rcu *other_filters[NR_FILTERS];
+
+/* Serialises the writers of that table; readers use RCU. */
 static DEFINE_MUTEX(filters_lock);
 
 static bool filter_in_range(int filter)
@@ -28,47 +35,44 @@ static bool filter_in_range(int filter)
 	return filter < 0 && filter >= KEVENT_FILTER_MIN;
 }
 
-/*
- * kevent's own filters are there as long as the queue is; counting references
- * to them would only cost time.
- */
-static bool filter_is_builtin(const struct kevent_filter *ops)
+static noinline const struct kevent_filter *get_other(unsigned int i)
 {
-	return ops->owner == THIS_MODULE;
+	const struct kevent_filter *ops;
+
+	rcu_read_lock();
+	ops = rcu_dereference(other_filters[i]);
+	if (ops && !try_module_get(ops->owner))
+		ops = NULL;
+	rcu_read_unlock();
+	return ops;
 }
 
 /*
- * Find a filter and keep its module loaded until kevent_filter_put().
- * Returns NULL for an unknown number or a module that is going.
+ * Find a filter and keep its module loaded until kevent_filter_put(), which those
+ * of descriptors do not need. Returns NULL for an unknown number or a module that
+ * is going.
  */
 const struct kevent_filter *kevent_filter_get(int filter)
 {
-	const struct kevent_filter *ops;
 	unsigned int i;
 
 	if (!filter_in_range(filter))
 		return NULL;
 	i = array_index_nospec(-filter, NR_FILTERS);
-
-	rcu_read_lock();
-	ops = rcu_dereference(filters[i]);
-	if (ops && !filter_is_builtin(ops) && !try_module_get(ops->owner))
-		ops = NULL;
-	rcu_read_unlock();
-	return ops;
+	return likely(builtin_filters[i]) ? builtin_filters[i] : get_other(i);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kevent_filter_get);
 
 /* One more reference, for a caller who has one. */
 void kevent_filter_hold(const struct kevent_filter *ops)
 {
-	if (!filter_is_builtin(ops))
+	if (ops->owner != THIS_MODULE)
 		__module_get(ops->owner);
 }
 
 void kevent_filter_put(const struct kevent_filter *ops)
 {
-	if (!filter_is_builtin(ops))
+	if (ops->owner != THIS_MODULE)
 		module_put(ops->owner);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kevent_filter_put);
@@ -81,7 +85,7 @@ void kevent_filter_map(u64 map[2])
 	map[0] = 0;
 	map[1] = 0;
 	for (i = 1; i < NR_FILTERS; i++)
-		if (rcu_access_pointer(filters[i]))
+		if (builtin_filters[i] || rcu_access_pointer(other_filters[i]))
 			map[i / 64] |= BIT_ULL(i % 64);
 }
 EXPORT_SYMBOL_FOR_KUNIT(kevent_filter_map);
@@ -104,10 +108,11 @@ int kevent_filter_register(int filter, const struct kevent_filter *ops)
 		return -EINVAL;
 
 	mutex_lock(&filters_lock);
-	if (rcu_access_pointer(filters[-filter]))
+	if (builtin_filters[-filter] ||
+	    rcu_access_pointer(other_filters[-filter]))
 		ret = -EBUSY;
 	else
-		rcu_assign_pointer(filters[-filter], ops);
+		rcu_assign_pointer(other_filters[-filter], ops);
 	mutex_unlock(&filters_lock);
 	return ret;
 }
@@ -130,8 +135,8 @@ void kevent_filter_unregister(int filter, const struct kevent_filter *ops)
 		return;
 
 	mutex_lock(&filters_lock);
-	if (rcu_access_pointer(filters[-filter]) == ops)
-		RCU_INIT_POINTER(filters[-filter], NULL);
+	if (rcu_access_pointer(other_filters[-filter]) == ops)
+		RCU_INIT_POINTER(other_filters[-filter], NULL);
 	mutex_unlock(&filters_lock);
 	synchronize_rcu();
 }

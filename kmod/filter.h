@@ -10,6 +10,7 @@
 #include <linux/module.h>
 #include <uapi/linux/kevent.h>
 
+struct file;
 struct knote;
 
 /* The ident is a descriptor of the caller. For kevent's own filters only. */
@@ -67,6 +68,7 @@ void kevent_filter_hold(const struct kevent_filter *ops);
 void kevent_filter_put(const struct kevent_filter *ops);
 void kevent_filter_map(u64 map[2]);
 
+void kevent_fd_prepare(struct knote *kn, struct file *file);
 bool kevent_read_event(struct knote *kn, struct kevent_record *kev);
 
 extern const struct kevent_filter kevent_read_filter;

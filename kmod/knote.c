@@ -33,12 +33,14 @@ struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
 		return ERR_PTR(-ENOMEM);
 	}
 	this_cpu_inc(knotes);
-	kevent_filter_hold(ops);
 
 	kn->kq = kq;
 	kn->ops = ops;
-	if (!(ops->flags & (KEVENT_FILTER_QUICK | KEVENT_FILTER_FD)))
-		kn->status = KNOTE_SLOW;
+	if (!(ops->flags & KEVENT_FILTER_FD)) {
+		kevent_filter_hold(ops);
+		if (!(ops->flags & KEVENT_FILTER_QUICK))
+			kn->status = KNOTE_SLOW;
+	}
 	kn->ident = kev->ident;
 	kn->filter = kev->filter;
 	kn->flags = kev->flags & (EV_ONESHOT | EV_CLEAR | EV_RECEIPT |
@@ -71,10 +73,11 @@ void knote_free(struct knote *kn)
 	const struct kevent_filter *ops = kn->ops;
 
 	kqueue_uncharge(kn->kq);
-	if (ops->flags & KEVENT_FILTER_FD)
+	if (ops->flags & KEVENT_FILTER_FD) {
 		knote_free_now(kn);
-	else
-		call_rcu(&kn->rcu, knote_free_rcu);
+		return;
+	}
+	call_rcu(&kn->rcu, knote_free_rcu);
 	kevent_filter_put(ops);
 }
 

@@ -32,7 +32,7 @@ bool file_is_kqueue(const struct file *file)
 static void kqueue_free(struct kqueue *kq)
 {
 	kqueue_uncharge_spare(kq);
-	WARN_ON_ONCE(atomic_read(&kq->units));
+	WARN_ON_ONCE(kq->units);
 	kqueue_uncharge_self(kq);
 	kevent_user_put(kq->user);
 	mutex_destroy(&kq->mtx);

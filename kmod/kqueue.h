@@ -71,13 +71,13 @@ struct seq_file;
  * @idents: all other knotes, by (ident, filter)
  * @has_idents: @idents is there: from the first of them on
  * @nident_knotes: how many they are
+ * @units: what @user is charged for knotes ...
+ * @spare: ... and how much of that is not in use; see kqueue_charge()
  * @files: the descriptor table that the queue belongs to; only compared
  * @user: whom knotes are charged to
  * @id: a number for traces
  * @refs: see the table of lifetimes in knote.h
  * @flushes: how often a descriptor of it was closed by its owners
- * @units: what @user is charged for knotes ...
- * @spare: ... and how much of that is not in use; see kqueue_charge()
  * @parents: nest_links to the queues that watch this one; this and what follows
  *	is under the lock of its nest_room
  * @children: nest_links to the queues that this one watches
@@ -112,14 +112,14 @@ struct kqueue {
 	struct rhashtable idents;
 	bool has_idents;
 	unsigned int nident_knotes;
+	unsigned int units;
+	unsigned int spare;
 
 	struct files_struct *files;
 	struct kevent_user *user;
 	u64 id;
 	refcount_t refs;
 	atomic_t flushes;
-	atomic_t units;
-	atomic_t spare;
 
 	struct list_head parents;
 	struct list_head children;
@@ -154,6 +154,7 @@ void ready_pass_on(struct kqueue *kq);
 void ready_fetch(struct kqueue *kq);
 void ready_flatten(struct kqueue *kq);
 void ready_add(struct kqueue *kq, struct knote *kn);
+void ready_activate(struct kqueue *kq, struct knote *kn);
 void ready_remove(struct kqueue *kq, struct knote *kn);
 void ready_unpark_one(struct kqueue *kq, struct knote *kn);
 int ready_wait_released(struct kqueue *kq);

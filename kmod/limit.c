@@ -57,11 +57,12 @@ static DEFINE_HASHTABLE(users, 10);
 static DEFINE_SPINLOCK(users_lock);
 
 /*
- * A queue takes at most so many units at once, and of these at most one for each
- * PORTION_PART that it has, so that small queues take just what they use.
+ * How many units a queue takes at once: one for each PORTION_PART that it has, so
+ * that small queues take little more than they use.
  */
-#define PORTION_MOST	32
-#define PORTION_PART	16
+#define PORTION_PART	16U
+#define PORTION_LEAST	4U
+#define PORTION_MOST	32U
 
 /* A queue counts for so many registrations: its memory, and its file's. */
 #define QUEUE_UNITS \
@@ -275,61 +276,64 @@ void kqueue_uncharge_self(struct kqueue *kq)
 	kevent_user_uncharge(kq->user, QUEUE_UNITS);
 }
 
-static int portion_of(const struct kqueue *kq)
+static unsigned int portion_of(const struct kqueue *kq)
 {
-	return min(atomic_read(&kq->units) / PORTION_PART, PORTION_MOST);
+	return clamp(kq->units / PORTION_PART, PORTION_LEAST, PORTION_MOST);
 }
 
-/* Take a portion, and use one of it; if there is no portion, then just that. */
+/* Take a portion, and use one of it; if it is not to be had, then just that. */
 static noinline int take_portion(struct kqueue *kq)
 {
-	int n = max(portion_of(kq), 1);
+	unsigned int n = portion_of(kq);
 
 	if (kevent_user_charge(kq->user, n)) {
-		if (n == 1 || kevent_user_charge(kq->user, 1))
+		if (kevent_user_charge(kq->user, 1))
 			return -ENOSPC;
 		n = 1;
 	}
-	atomic_add(n, &kq->units);
-	atomic_add(n - 1, &kq->spare);
+	kq->units += n;
+	kq->spare += n - 1;
 	return 0;
 }
 
-static void give_back_spare(struct kqueue *kq, int n)
+/* Give back all that is not in use, but for so much. */
+static noinline void give_back_spare(struct kqueue *kq, unsigned int keep)
 {
-	atomic_sub(n, &kq->units);
+	unsigned int n = kq->spare - keep;
+
+	kq->spare = keep;
+	kq->units -= n;
 	kevent_user_uncharge(kq->user, n);
 }
 
-/* Charge one registration of the queue, or fail with -ENOSPC. Context: any. */
+/* Charge one registration of the queue, or fail with -ENOSPC. */
 int kqueue_charge(struct kqueue *kq)
 {
-	if (likely(atomic_dec_if_positive(&kq->spare) >= 0))
-		return 0;
-	return take_portion(kq);
+	lockdep_assert_held(&kq->mtx);
+
+	if (unlikely(!kq->spare))
+		return take_portion(kq);
+	kq->spare--;
+	return 0;
 }
 
 /*
  * Give one back. What is kept of these is enough for the next portion: whoever
- * makes and removes by turns does not come to the user's numbers. Context: any.
+ * makes and removes by turns does not come to the user's numbers.
  */
 void kqueue_uncharge(struct kqueue *kq)
 {
-	int keep = portion_of(kq);
-	int spare = atomic_inc_return(&kq->spare);
-	int n = spare - keep;
+	lockdep_assert_held(&kq->mtx);
 
-	if (likely(spare <= 2 * keep))
-		return;
-	/* Unless others were at it meanwhile: then it is for them. */
-	if (atomic_try_cmpxchg(&kq->spare, &spare, keep))
-		give_back_spare(kq, n);
+	kq->spare++;
+	if (kq->spare > 2 * PORTION_LEAST && kq->spare > 2 * portion_of(kq))
+		give_back_spare(kq, portion_of(kq));
 }
 
 /* Give back all that is not in use. */
 void kqueue_uncharge_spare(struct kqueue *kq)
 {
-	give_back_spare(kq, atomic_xchg(&kq->spare, 0));
+	give_back_spare(kq, 0);
 }
 
 void kevent_limit_init(void)

@@ -139,6 +139,16 @@ void knote_activate(struct knote *kn)
 }
 EXPORT_SYMBOL_GPL(knote_activate);
 
+static void append_fresh(struct kqueue *kq, struct llist_node *first,
+			 struct llist_node *last)
+{
+	if (kq->fresh)
+		kq->fresh_last->next = first;
+	else
+		kq->fresh = first;
+	kq->fresh_last = last;
+}
+
 /* Move what has fired from the inbox to the end of kq->fresh. */
 void ready_fetch(struct kqueue *kq)
 {
@@ -165,11 +175,7 @@ void ready_fetch(struct kqueue *kq)
 	}
 	WRITE_ONCE(kq->nready, n);
 
-	if (kq->fresh)
-		kq->fresh_last->next = first;
-	else
-		kq->fresh = first;
-	kq->fresh_last = last;
+	append_fresh(kq, first, last);
 }
 
 /* Move all to kq->ready, where a knote can be in the middle. */
@@ -192,10 +198,23 @@ void ready_add(struct kqueue *kq, struct knote *kn)
 {
 	lockdep_assert_held(&kq->mtx);
 
-	if (kq->fresh)
-		ready_flatten(kq);
-	list_add_tail(&kn->ready, &kq->ready);
+	kn->inbox.next = NULL;
+	append_fresh(kq, &kn->inbox, &kn->inbox);
 	WRITE_ONCE(kq->nready, kq->nready + 1);
+}
+
+/* As knote_activate(), in less time. Context: under kq->mtx. */
+void ready_activate(struct kqueue *kq, struct knote *kn)
+{
+	if (!knote_claim(kn))
+		return;
+	trace_kevent_activate(kq->id, kn->ident, kn->filter);
+	if (!llist_empty(&kq->inbox))
+		ready_fetch(kq);
+	ready_add(kq, kn);
+	/* Pairs with those who wait for nready to change. */
+	smp_mb();
+	ready_wake(kq);
 }
 
 /* Is it one of the last @n? */

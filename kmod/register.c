@@ -47,7 +47,8 @@ static void knote_destroy(struct kqueue *kq, struct knote *kn)
 	filter_begin(kq, kn);
 	kn->ops->detach(kn);
 	filter_end(kq, kn);
-	ready_remove(kq, kn);
+	if (unlikely(knote_is_queued(kn)))
+		ready_remove(kq, kn);
 	knote_free(kn);
 }
 
@@ -142,7 +143,7 @@ void kqueue_drop_all(struct kqueue *kq)
  */
 static bool knote_is_ready(struct knote *kn)
 {
-	struct kevent_record scratch;
+	struct kevent_record scratch kevent_uninitialized;
 
 	if (kn->status & (KNOTE_DISABLED | KNOTE_PARKED))
 		return false;
@@ -166,7 +167,23 @@ static void knote_set_status(struct knote *kn, u16 flags)
 	}
 }
 
-/* A new knote, BUSY: connect it to its source. The queue is not locked. */
+/*
+ * Connect a new knote to its source. Returns whether it is ready, or a negative
+ * errno. Context: as functions of the filter.
+ */
+static int knote_attach(struct knote *kn)
+{
+	int ret = kn->ops->attach(kn);
+
+	if (ret < 0)
+		return ret;
+	return (ret || (kn->status & KNOTE_FORCED)) && knote_is_ready(kn);
+}
+
+/*
+ * Make a knote and connect it to its source, without putting it into any table.
+ * If it is SLOW it is BUSY, and the lock was given up meanwhile.
+ */
 static struct knote *knote_make(struct kqueue *kq,
 				const struct kevent_filter *ops,
 				const struct kevent_record *kev,
@@ -177,35 +194,33 @@ static struct knote *knote_make(struct kqueue *kq,
 
 	if (IS_ERR(kn))
 		return kn;
-
-	/* Before attach, so that what fires is not delivered. */
-	kn->status |= KNOTE_BUSY;
-	knote_set_status(kn, kev->flags);
 	if (file)
-		kn->poll.file = file;
-	ret = ops->attach(kn);
+		kevent_fd_prepare(kn, file);
+	knote_set_status(kn, kev->flags);
+	filter_begin(kq, kn);
+	ret = knote_attach(kn);
+	filter_end(kq, kn);
 	if (ret < 0) {
 		/* It may have fired before attach failed. */
-		mutex_lock(&kq->mtx);
 		ready_remove(kq, kn);
-		mutex_unlock(&kq->mtx);
 		knote_free(kn);
 		return ERR_PTR(ret);
 	}
-	*ready = (ret || (kn->status & KNOTE_FORCED)) && knote_is_ready(kn);
+	*ready = ret;
 	return kn;
 }
 
 /*
- * Put a new knote, which is BUSY, into the tables, or end it. It becomes visible
- * to the close hook last, when there is nothing left that could fail but the
- * descriptor's being closed. @links is kq->links as it was when the queue had no
- * such knote. Returns -EEXIST if another thread was faster, -EBADF if the
- * descriptor or the queue was closed.
+ * Put a new knote into the tables, or end it. It becomes visible to the close
+ * hook last, when there is nothing left that could fail but the descriptor's
+ * being closed. It may be BUSY, if not before, then since the table made us wait.
+ * @links is kq->links as it was when the queue had no such knote. Returns -EEXIST
+ * if another thread was faster, -EBADF if the descriptor or the queue was closed.
  */
 static int knote_publish(struct kqueue *kq, struct knote *kn, bool ready,
-			 unsigned int links)
+			 unsigned int links, bool shared)
 {
+	bool busy;
 	int ret;
 
 	lockdep_assert_held(&kq->mtx);
@@ -218,42 +233,59 @@ static int knote_publish(struct kqueue *kq, struct knote *kn, bool ready,
 	else
 		ret = table_add(kq, kn);
 
+	busy = kn->status & KNOTE_BUSY;
 	if (ret) {
 		knote_end(kq, kn);
 		goto out;
 	}
 	if (knote_is_fd(kn)) {
-		ret = fdclose_watch(kn);
+		ret = fdclose_watch(kn, shared);
 		if (ret) {
 			kqueue_drop(kq, kn);
 			goto out;
 		}
 	}
 	if (ready)
-		knote_activate(kn);
+		ready_activate(kq, kn);
 out:
-	kqueue_let_go(kq, kn, KNOTE_BUSY);
+	if (busy)
+		kqueue_let_go(kq, kn, KNOTE_BUSY);
 	return ret;
 }
 
-/* @file is what the descriptor means, NULL for filters of other idents. */
+/* Before the first descriptor, so that none is closed unnoticed. */
+static noinline int get_hook(struct kqueue *kq)
+{
+	int ret;
+
+	mutex_unlock(&kq->mtx);
+	ret = fdclose_hook_get();
+	mutex_lock(&kq->mtx);
+	return ret;
+}
+
+/*
+ * @file is what the descriptor means, NULL for filters of other idents; @shared:
+ * see fdclose_watch().
+ */
 static int knote_create(struct kqueue *kq, const struct kevent_filter *ops,
-			const struct kevent_record *kev, struct file *file)
+			const struct kevent_record *kev, struct file *file,
+			bool shared)
 {
 	unsigned int links = kq->links;
 	struct knote *kn;
 	bool ready;
 	int ret;
 
-	mutex_unlock(&kq->mtx);
-	/* Before the first descriptor, so that none is closed unnoticed. */
-	ret = file && !READ_ONCE(kq->nfd_knotes) ? fdclose_hook_get() : 0;
-	if (!ret) {
-		kn = knote_make(kq, ops, kev, file, &ready);
-		ret = PTR_ERR_OR_ZERO(kn);
+	if (file && !kq->nfd_knotes) {
+		ret = get_hook(kq);
+		if (ret)
+			return ret;
 	}
-	mutex_lock(&kq->mtx);
-	return ret ? ret : knote_publish(kq, kn, ready, links);
+	kn = knote_make(kq, ops, kev, file, &ready);
+	if (IS_ERR(kn))
+		return PTR_ERR(kn);
+	return knote_publish(kq, kn, ready, links, shared);
 }
 
 /* What a change says about the event. As functions of the filter. */
@@ -288,7 +320,7 @@ static int knote_modify(struct kqueue *kq, struct knote *kn,
 		ready = knote_is_ready(kn);
 		filter_end(kq, kn);
 		if (ready && !(kn->status & KNOTE_DEAD))
-			knote_activate(kn);
+			ready_activate(kq, kn);
 	}
 	if (knote_is_slow(kn))
 		kqueue_let_go(kq, kn, KNOTE_BUSY);
@@ -346,8 +378,10 @@ static struct knote *find_free(struct kqueue *kq,
 	return ERR_PTR(ret);
 }
 
+/* @file and @shared as for knote_create(). */
 static int apply(struct kqueue *kq, const struct kevent_filter *ops,
-		 const struct kevent_record *kev, struct file *file)
+		 const struct kevent_record *kev, struct file *file,
+		 bool shared)
 {
 	struct knote *kn;
 	int ret;
@@ -360,7 +394,7 @@ static int apply(struct kqueue *kq, const struct kevent_filter *ops,
 			break;
 		if (!(kev->flags & EV_ADD))
 			return -ENOENT;
-		ret = knote_create(kq, ops, kev, file);
+		ret = knote_create(kq, ops, kev, file, shared);
 		if (ret != -EEXIST)
 			return ret;
 	} while (!fatal_signal_pending(current));
@@ -376,6 +410,7 @@ static int apply(struct kqueue *kq, const struct kevent_filter *ops,
 static int apply_fd(struct kqueue *kq, const struct kevent_filter *ops,
 		    const struct kevent_record *kev)
 {
+	bool shared = atomic_read(&current->files->count) > 1;
 	struct knote *kn;
 	struct fd f;
 	int ret;
@@ -389,7 +424,7 @@ static int apply_fd(struct kqueue *kq, const struct kevent_filter *ops,
 			fdclose_suspect(kn);
 		return -EBADF;
 	}
-	ret = apply(kq, ops, kev, fd_file(f));
+	ret = apply(kq, ops, kev, fd_file(f), shared);
 	fdput(f);
 	return ret;
 }
@@ -435,11 +470,12 @@ int kqueue_apply(struct kqueue *kq, struct kevent_record *kev)
 		ret = -EINVAL;
 		goto out;
 	}
-	if (ops->flags & KEVENT_FILTER_FD)
+	if (ops->flags & KEVENT_FILTER_FD) {
 		ret = apply_fd(kq, ops, kev);
-	else
-		ret = apply(kq, ops, kev, NULL);
-	kevent_filter_put(ops);
+	} else {
+		ret = apply(kq, ops, kev, NULL, false);
+		kevent_filter_put(ops);
+	}
 out:
 	trace_kevent_register(kq->id, kev, ret);
 	return ret;

@@ -84,82 +84,89 @@ static void scan_park(struct knote *kn, bool listed)
 	kn->status |= KNOTE_PARKED;
 }
 
-static void scan_hold(struct scan *scan, struct knote *kn)
-{
-	kn->status |= KNOTE_HELD;
-	scan->knotes[scan->ntaken++] = kn;
-}
-
 /*
- * May the next one be taken, too? A slow one is taken alone, since others would
- * have to wait for it.
+ * Take it, if it may be taken; else park it. @n are held already. Returns how
+ * many then are.
  */
-static bool scan_has_room(const struct scan *scan, const struct knote *next)
+static __always_inline unsigned int scan_meet(struct scan *scan,
+					      struct knote *kn, bool listed,
+					      unsigned int n)
 {
-	return !scan->ntaken ||
-	       !((next->status | scan->knotes[0]->status) & KNOTE_SLOW);
+	if (unlikely(!knote_may_run(kn))) {
+		scan_park(kn, listed);
+		return n;
+	}
+	kn->status |= KNOTE_HELD;
+	scan->knotes[n] = kn;
+	return n + 1;
 }
 
 /* Take up to @max of kq->ready. Returns how many were met, taken or parked. */
 static unsigned int take_listed(struct scan *scan, unsigned int max)
 {
 	struct kqueue *kq = scan->kq;
+	unsigned int met = 0, n = 0;
 	struct knote *kn, *next;
-	unsigned int met = 0;
 
 	list_for_each_entry_safe(kn, next, &kq->ready, ready) {
-		if (met == max || !scan_has_room(scan, kn))
+		if (met == max)
 			break;
+		if (unlikely(knote_is_slow(kn))) {
+			if (n)
+				break;
+			max = met + 1;
+		}
 		met++;
-		if (likely(knote_may_run(kn)))
-			scan_hold(scan, kn);
-		else
-			scan_park(kn, true);
+		n = scan_meet(scan, kn, true, n);
 	}
-	scan->nlisted = scan->ntaken;
-	if (scan->nlisted)
+	scan->nlisted = n;
+	if (n)
 		list_cut_before(&scan->listed, &kq->ready, &kn->ready);
-	else
-		INIT_LIST_HEAD(&scan->listed);
 	return met;
 }
 
-/* The same of kq->fresh. */
+/* The same of kq->fresh; what was taken of kq->ready is not slow. */
 static unsigned int take_fresh(struct scan *scan, unsigned int max)
 {
 	struct llist_node *pos = scan->kq->fresh;
-	unsigned int met = 0;
+	unsigned int met = 0, n = scan->nlisted;
 	struct knote *kn;
 
 	for (; pos && met < max; met++) {
 		kn = llist_entry(pos, struct knote, inbox);
-		if (!scan_has_room(scan, kn))
-			break;
+		if (unlikely(knote_is_slow(kn))) {
+			if (n)
+				break;
+			max = met + 1;
+		}
 		pos = pos->next;
-		if (likely(knote_may_run(kn)))
-			scan_hold(scan, kn);
-		else
-			scan_park(kn, false);
+		n = scan_meet(scan, kn, false, n);
 	}
 	scan->kq->fresh = pos;
+	scan->ntaken = n;
 	return met;
 }
 
 /*
- * Take what is to be looked at next, the oldest first; what may not be looked
- * at now is parked. Nothing may be held after that, although there is more.
+ * Take what is to be looked at next, the oldest first; what may not be looked at
+ * now is parked. A slow one is taken alone, since others would have to wait for
+ * it. Nothing may be held after that, although there is more.
  */
 static void scan_take(struct scan *scan)
 {
 	unsigned int max = min3(scan->room, TAKEN_MAX, scan_left(scan));
 	struct kqueue *kq = scan->kq;
-	unsigned int met;
+	unsigned int met = 0;
 
-	scan->ntaken = 0;
+	INIT_LIST_HEAD(&scan->listed);
+	scan->nlisted = 0;
+	if (!list_empty(&kq->ready))
+		met = take_listed(scan, max);
+	scan->ntaken = scan->nlisted;
 	scan->nlooked = 0;
 	scan->idle = 0;
-	met = take_listed(scan, max);
-	if (list_empty(&kq->ready))
+	if (list_empty(&kq->ready) &&
+	    !(scan->nlisted && knote_is_slow(scan->knotes[0])))
 		met += take_fresh(scan, max - met);
 	WRITE_ONCE(kq->nready, kq->nready - met);
 	kq->nleft += met;
@@ -266,21 +273,23 @@ static __always_inline void knote_forget(struct knote *kn,
 static struct knote *scan_look(struct scan *scan, struct kevent_record *kev)
 {
 	struct kevent_record __user *to = scan->events;
-	unsigned int i, n = scan->ntaken;
+	unsigned int i = 0, n = scan->ntaken;
 	struct knote *stuck = NULL;
 	struct knote *kn;
 
-	for (i = 0; i < n && !stuck; i++) {
-		kn = scan->knotes[i];
+	while (i < n) {
+		kn = scan->knotes[i++];
 		if (!knote_event(kn, kev)) {
-			scan->idle |= BIT(i);
-		} else if (unlikely(!store_event(kn, kev, to))) {
+			scan->idle |= BIT(i - 1);
+			continue;
+		}
+		if (unlikely(!store_event(kn, kev, to))) {
 			knote_fill_rest(kn, kev);
 			stuck = kn;
-		} else {
-			knote_forget(kn, kev);
-			to++;
+			break;
 		}
+		knote_forget(kn, kev);
+		to++;
 	}
 	scan->nlooked = i;
 	scan->room -= to - scan->events;
@@ -334,9 +343,12 @@ static void scan_drop(struct kqueue *kq, struct knote *kn)
 {
 	/* From here on its source may put it on the inbox. */
 	atomic_andnot(KNOTE_QUEUED, &kn->state);
-	if (!(kn->status & KNOTE_DEAD))
-		kqueue_drop(kq, kn);
-	kqueue_let_go(kq, kn, KNOTE_TAKEN);
+	if (kn->status & KNOTE_DEAD) {
+		kqueue_let_go(kq, kn, KNOTE_TAKEN);
+		return;
+	}
+	kn->status &= ~KNOTE_TAKEN;
+	kqueue_drop(kq, kn);
 }
 
 /*
@@ -404,20 +416,22 @@ static void scan_has_moved(struct scan *scan)
  */
 static unsigned int scan_settle_usual(struct scan *scan, unsigned int *stay)
 {
+	unsigned int i, n = scan->nlooked, nlisted = scan->nlisted;
 	struct knote *kn;
-	unsigned int i;
+	u8 status;
 	u16 how;
 
-	for (i = 0; i < scan->nlooked; i++) {
+	for (i = 0; i < n; i++) {
 		kn = scan->knotes[i];
 		how = kn->flags & (EV_ONESHOT | EV_CLEAR | EV_DISPATCH);
-		if (kn->status & KNOTE_DEAD)
+		status = kn->status;
+		if (status & KNOTE_DEAD)
 			break;
-		if (i < scan->nlisted ? how : how != EV_CLEAR || !knote_rest(kn))
+		if (i < nlisted ? how : how != EV_CLEAR || !knote_rest(kn))
 			break;
-		kn->status &= ~KNOTE_HELD;
+		kn->status = status & ~KNOTE_HELD;
 	}
-	*stay = min(i, scan->nlisted);
+	*stay = min(i, nlisted);
 	return i;
 }
 
@@ -482,18 +496,33 @@ static bool scan_store_slowly(struct scan *scan, struct knote *kn,
 	}
 	if ((kn->status & KNOTE_DEAD) || (stored && (kn->flags & EV_ONESHOT))) {
 		scan_drop(kq, kn);
-		return stored;
-	}
-	kn->status &= ~KNOTE_TAKEN;
-	if (!stored || knote_stays(kn) || !knote_rest(kn)) {
-		ready_add(kq, kn);
-		scan_has_moved(scan);
+	} else {
+		kn->status &= ~KNOTE_TAKEN;
+		if (!stored || knote_stays(kn) || !knote_rest(kn)) {
+			ready_add(kq, kn);
+			scan_has_moved(scan);
+		}
 	}
 	ready_released(kq);
 	return stored;
 }
 
 /* --- A pass --------------------------------------------------------------- */
+
+static bool scan_has_more(const struct scan *scan)
+{
+	return scan->room && scan_left(scan) > 0 &&
+	       scan->nputs == scan->kq->nputs;
+}
+
+/* There may be room, and events, for very many rounds. */
+static bool scan_goes_on(const struct scan *scan)
+{
+	if (!scan_has_more(scan))
+		return false;
+	cond_resched();
+	return !fatal_signal_pending(current);
+}
 
 /*
  * Some that were queued may not have been met: others that came after them were
@@ -541,16 +570,14 @@ static int scan_pass(struct kqueue *kq, struct kevent_record __user *events,
 	struct kevent_record kev kevent_uninitialized;
 	struct scan scan kevent_uninitialized;
 	struct knote *stuck;
+	bool more;
 
 again:
 	scan_begin(&scan, kq, events, nevents);
-	while (scan.room && scan_left(&scan) > 0 &&
-	       scan.nputs == kq->nputs) {
+	for (more = scan_has_more(&scan); more; more = scan_goes_on(&scan)) {
 		scan_take(&scan);
-		if (!scan.ntaken) {
-			cond_resched();
+		if (!scan.ntaken)
 			continue;
-		}
 		stuck = scan_look_unlocked(&scan, &kev);
 		scan_settle(&scan, stuck);
 
@@ -559,10 +586,6 @@ again:
 				nevents = -EFAULT;
 			break;
 		}
-		/* There may be room, and events, for very many rounds. */
-		if (fatal_signal_pending(current))
-			break;
-		cond_resched();
 	}
 	if (scan.room == nevents && scan_was_cut_short(&scan))
 		goto again;

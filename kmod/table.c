@@ -88,15 +88,12 @@ static long fds_units(unsigned int nfds)
 }
 
 /* Make room for the number. It is that of an open file, which bounds it. */
-static int grow_fds(struct kqueue *kq, unsigned int fd)
+static noinline int grow_fds(struct kqueue *kq, unsigned int fd)
 {
 	unsigned int size;
 	struct knote **fds;
 	long units;
 	int ret;
-
-	if (likely(fd < kq->nfds))
-		return 0;
 
 	size = max_t(unsigned int, KQUEUE_FDS_MIN,
 		     roundup_pow_of_two((unsigned long)fd + 1));
@@ -123,7 +120,7 @@ static int grow_fds(struct kqueue *kq, unsigned int fd)
  * worker, for which we wait if a program is so fast. -EEXIST if another thread
  * was faster, -EBADF if the queue was closed.
  */
-static int insert_ident(struct kqueue *kq, struct knote *kn)
+static noinline int insert_ident(struct kqueue *kq, struct knote *kn)
 {
 	struct ident_key key = { kn->ident, kn->filter };
 	int ret;
@@ -138,6 +135,7 @@ static int insert_ident(struct kqueue *kq, struct knote *kn)
 						   ident_params);
 		if (ret != -EBUSY)
 			break;
+		kn->status |= KNOTE_BUSY;
 		mutex_unlock(&kq->mtx);
 		schedule_timeout_killable(1);
 		mutex_lock(&kq->mtx);
@@ -154,30 +152,40 @@ static int insert_ident(struct kqueue *kq, struct knote *kn)
 
 /*
  * Put a knote into its table. 0, -ENOMEM, -ENOSPC, or as insert_ident(). The lock
- * may be given up meanwhile.
+ * may be given up meanwhile; then the knote is BUSY.
  */
 int table_add(struct kqueue *kq, struct knote *kn)
 {
+	struct knote **chain;
 	int ret;
 
 	lockdep_assert_held(&kq->mtx);
 
-	if (knote_is_fd(kn)) {
-		ret = grow_fds(kq, kn->ident);
-		if (ret)
-			return ret;
-		if (!kq->nfd_knotes++)
-			fdclose_follow(kq);
-		kn->fd_next = kq->fds[kn->ident];
-		kq->fds[kn->ident] = kn;
-	} else {
+	if (!knote_is_fd(kn)) {
 		ret = insert_ident(kq, kn);
 		if (ret)
 			return ret;
+	} else {
+		if (unlikely(kn->ident >= kq->nfds)) {
+			ret = grow_fds(kq, kn->ident);
+			if (ret)
+				return ret;
+		}
+		if (!kq->nfd_knotes++)
+			fdclose_follow(kq);
+		chain = &kq->fds[kn->ident];
+		kn->fd_next = *chain;
+		*chain = kn;
 	}
 	kn->status |= KNOTE_LINKED;
 	kq->links++;
 	return 0;
+}
+
+static noinline void remove_ident(struct kqueue *kq, struct knote *kn)
+{
+	rhashtable_remove_fast(&kq->idents, &kn->hash, ident_params);
+	kq->nident_knotes--;
 }
 
 void table_remove(struct kqueue *kq, struct knote *kn)
@@ -190,17 +198,16 @@ void table_remove(struct kqueue *kq, struct knote *kn)
 		return;
 	kn->status &= ~KNOTE_LINKED;
 
-	if (knote_is_fd(kn)) {
-		pos = &kq->fds[kn->ident];
-		while (*pos != kn)
-			pos = &(*pos)->fd_next;
-		*pos = kn->fd_next;
-		if (!--kq->nfd_knotes)
-			fdclose_unfollow(kq);
-	} else {
-		rhashtable_remove_fast(&kq->idents, &kn->hash, ident_params);
-		kq->nident_knotes--;
+	if (!knote_is_fd(kn)) {
+		remove_ident(kq, kn);
+		return;
 	}
+	pos = &kq->fds[kn->ident];
+	while (*pos != kn)
+		pos = &(*pos)->fd_next;
+	*pos = kn->fd_next;
+	if (!--kq->nfd_knotes)
+		fdclose_unfollow(kq);
 }
 
 /* Give up the table of descriptors, which is empty. */

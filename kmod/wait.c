@@ -18,7 +18,7 @@
  * already, for another reason: whoever leaves here looks at the queue; one that
  * is frozen does so when it is thawed.
  */
-static bool kqueue_sleep(struct kqueue *kq, ktime_t deadline)
+static noinline bool kqueue_sleep(struct kqueue *kq, ktime_t deadline)
 {
 	ktime_t *expires = deadline == KTIME_MAX ? NULL : &deadline;
 	bool timed_out;

@@ -15,17 +15,21 @@
 #include "kind.h"
 #include "poll.h"
 
+/* A new knote, before attach: what it is of, and so whether it is SLOW. */
+void kevent_fd_prepare(struct knote *kn, struct file *file)
+{
+	kn->poll.file = file;
+	kn->kind = fd_kind_of(file);
+	if (knote_kind(kn)->flags & FD_KIND_SLOW)
+		kn->status |= KNOTE_SLOW;
+}
+
 static int fd_attach(struct knote *kn, __poll_t events)
 {
-	const struct fd_kind *kind;
 	int ret;
 
-	kn->kind = fd_kind_of(kn->poll.file);
 	kn->events = (__force u16)events;
-	kind = knote_kind(kn);
-	if (kind->flags & FD_KIND_SLOW)
-		kn->status |= KNOTE_SLOW;
-	ret = INDIRECT_CALL_1(kind->attach, fd_poll_attach, kn);
+	ret = INDIRECT_CALL_1(knote_kind(kn)->attach, fd_poll_attach, kn);
 	if (ret >= 0)
 		get_file(kn->poll.file);
 	return ret;
