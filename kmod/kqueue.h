@@ -150,7 +150,7 @@ bool ready_poll_empty(struct kqueue *kq);
 void ready_wake(struct kqueue *kq);
 void ready_wake_waiter(struct kqueue *kq);
 void ready_wake_all(struct kqueue *kq);
-void ready_pass_on(struct kqueue *kq);
+void ready_pass_on_queued(struct kqueue *kq);
 void ready_fetch(struct kqueue *kq);
 void ready_flatten(struct kqueue *kq);
 void ready_add(struct kqueue *kq, struct knote *kn);
@@ -185,6 +185,17 @@ static inline bool kqueue_has_ready(const struct kqueue *kq)
 	/* Pairs with the emptying of the inbox, after nready was raised. */
 	smp_rmb();
 	return READ_ONCE(kq->nready);
+}
+
+/* A scan leaves, or is about to stand still. Context: under kq->mtx. */
+static inline void ready_pass_on(struct kqueue *kq)
+{
+	lockdep_assert_held(&kq->mtx);
+
+	/* Pairs with those who queue themselves, then look at nready. */
+	smp_mb();
+	if (unlikely(kqueue_has_ready(kq)))
+		ready_pass_on_queued(kq);
 }
 
 /* main.c */

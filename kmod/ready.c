@@ -55,18 +55,12 @@ void ready_wake_all(struct kqueue *kq)
 }
 
 /*
- * A scan leaves, or is about to stand still, and something is queued: pass on
- * the wake-up that brought it here. Pollers know already, but for those who
- * came during the scan's pass and found nothing. Context: under kq->mtx.
+ * What a scan leaves is queued: pass on the wake-up that brought it here. Pollers
+ * know already, but for those who came during the scan's pass and found nothing.
+ * Context: under kq->mtx.
  */
-void ready_pass_on(struct kqueue *kq)
+void ready_pass_on_queued(struct kqueue *kq)
 {
-	lockdep_assert_held(&kq->mtx);
-
-	/* Pairs with those who queue themselves, then look at nready. */
-	smp_mb();
-	if (!kqueue_has_ready(kq))
-		return;
 	if (READ_ONCE(kq->missed)) {
 		WRITE_ONCE(kq->missed, false);
 		ready_wake(kq);

@@ -180,8 +180,9 @@ static __always_inline bool knote_event(struct knote *kn,
 {
 	knote_begin_look(kn);
 	knote_fill(kn, kev);
-	return INDIRECT_CALL_1(kn->ops->event, kevent_read_event, kn, kev) ||
-	       (kn->status & KNOTE_FORCED);
+	if (INDIRECT_CALL_1(kn->ops->event, kevent_read_event, kn, kev))
+		return true;
+	return kn->status & KNOTE_FORCED;
 }
 
 /* Ask a source that answers only to user memory, which is to be stored to. */
@@ -596,22 +597,17 @@ again:
 /*
  * The last look of a call must not miss what is ready at all times, only because
  * another scan has it in its hands. So it waits until those have let go, unless
- * they wait for something themselves; no new ones begin meanwhile. Returns what
- * a pass after that finds.
+ * they wait for something themselves, and looks again; no new ones begin
+ * meanwhile.
  */
-static int scan_last(struct kqueue *kq, struct kevent_record __user *events,
-		     int nevents)
+static int scan_wait_looks(struct kqueue *kq)
 {
-	int ret = 0;
+	int ret;
 
-	while (!ret && kq->nlooks && !kq->closing) {
-		kq->lookers++;
-		ret = ready_wait_released(kq);
-		kq->lookers--;
-		ready_released(kq);
-		if (!ret && !kq->closing)
-			ret = scan_pass(kq, events, nevents);
-	}
+	kq->lookers++;
+	ret = ready_wait_released(kq);
+	kq->lookers--;
+	ready_released(kq);
 	return ret;
 }
 
@@ -643,10 +639,12 @@ int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
 		return -EINTR;
 	}
 	ret = scan_wait_turn(kq);
-	if (!ret && !kq->closing)
+	while (!ret && !kq->closing) {
 		ret = scan_pass(kq, events, nevents);
-	if (!ret && last)
-		ret = scan_last(kq, events, nevents);
+		if (ret || !last || !kq->nlooks)
+			break;
+		ret = scan_wait_looks(kq);
+	}
 	if (!ret && kq->closing)
 		ret = -EBADF;
 	mutex_unlock(&kq->mtx);

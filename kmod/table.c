@@ -27,20 +27,20 @@ struct ident_key {
 	s16 filter;
 };
 
-static u32 ident_hash(u64 ident, s16 filter, u32 seed)
+static __always_inline u32 ident_hash(u64 ident, s16 filter, u32 seed)
 {
 	return jhash_3words(lower_32_bits(ident), upper_32_bits(ident),
 			    (u16)filter, seed);
 }
 
-static u32 hash_key(const void *data, u32 len, u32 seed)
+static __always_inline u32 hash_key(const void *data, u32 len, u32 seed)
 {
 	const struct ident_key *key = data;
 
 	return ident_hash(key->ident, key->filter, seed);
 }
 
-static u32 hash_knote(const void *data, u32 len, u32 seed)
+static __always_inline u32 hash_knote(const void *data, u32 len, u32 seed)
 {
 	const struct knote *kn = data;
 
