@@ -191,12 +191,13 @@ TEST_F(limit, portions)
 		;
 	EXPECT_GE(MANY / 2, n);
 	EXPECT_LE(MANY / 2 - 64, n);
-	/* Used up: what one gives back, the other can have. */
+	/* Used up: what one gives back, the other can have, but for a few. */
 	for (i = 1; i <= MANY / 2; i++)
 		ASSERT_EQ(0, kq_set(a1, i, EVFILT_USER, EV_DELETE));
 	for (; n < 2 * MANY && !add_users(a2, n, n); n++)
 		;
-	EXPECT_EQ(MANY, n);
+	EXPECT_GE(MANY, n);
+	EXPECT_LE(MANY - 8, n);
 	close(a2);
 	EXPECT_EQ(0, add_users(a1, 1, MANY));
 	close(a1);
@@ -328,9 +329,11 @@ TEST_F(limit, changes_at_run_time)
 	EXPECT_EQ(0, kq_trigger(kq, MAX));
 	EXPECT_EQ(1, kq_count(kq));
 	ASSERT_EQ(0, kq_set(kq, MAX, EVFILT_USER, EV_DELETE));
-	EXPECT_EQ(ENOSPC, kq_set(kq, MAX, EVFILT_USER, EV_ADD));
+	/* What the queue has in stock is not taken from it. */
+	EXPECT_EQ(0, kq_set(kq, MAX, EVFILT_USER, EV_ADD));
+	EXPECT_EQ(ENOSPC, kq_set(kq, MAX + 1, EVFILT_USER, EV_ADD));
 	ASSERT_EQ(0, write_number(MAX_USER_KNOTES, self->cost + MAX + 1));
-	EXPECT_EQ(0, add_users(kq, MAX, MAX + 1));
+	EXPECT_EQ(0, kq_set(kq, MAX + 1, EVFILT_USER, EV_ADD));
 	EXPECT_EQ(ENOSPC, kq_set(kq, 99, EVFILT_USER, EV_ADD));
 	close(kq);
 }
