@@ -54,10 +54,14 @@ static void change(struct ender *en, const struct kevent_record *kev, int flags,
 		     kev->ident, kev->filter, flags, -err, want);
 }
 
-/* Another descriptor of a file that is ready, and that others watch too. */
-static int ready_file(struct ender *en)
+/*
+ * Another descriptor of a file that is ready, and that others watch too, if only
+ * we use the number: who gets a number just when it is closed, and of the same
+ * file, may keep its registration, as with dup2().
+ */
+static int ready_file(struct ender *en, bool own)
 {
-	if (chance(&en->a->rng, 2))
+	if (own && chance(&en->a->rng, 2))
 		return dup(en->ends->ready);
 	return eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
 }
@@ -65,7 +69,7 @@ static int ready_file(struct ender *en)
 /* On a number that nobody else uses, or on whatever is free. */
 static int ready_number(struct ender *en, bool own)
 {
-	int fd = ready_file(en), number;
+	int fd = ready_file(en, own), number;
 
 	if (fd < 0)
 		fail(en->a, "no descriptor: %s", strerror(errno));
