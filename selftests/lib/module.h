@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Loading and unloading modules, for the tests that are told where they are:
- * KEVENT_KO and KEVENT_SAMPLE_KO are the paths of kevent.ko and of
- * kevent_sample.ko. Without them, or without the right to, they skip.
+ * KEVENT_KO, KEVENT_SAMPLE_KO and KEVENT_MEDDLE_KO are the paths of kevent.ko,
+ * kevent_sample.ko and kevent_meddle.ko. Without them, or without the right to,
+ * they skip.
  */
 #ifndef KEVENT_SELFTESTS_MODULE_H
 #define KEVENT_SELFTESTS_MODULE_H

@@ -66,7 +66,7 @@ make_module() {
 	out=$1
 	shift
 	run_make BUILD="$lint" module KDIR="$kdir" W=1 CONFIG_KEVENT_SAMPLE=m \
-		CONFIG_KEVENT_KUNIT_TEST=m KBUILD_MODPOST_WARN=1 \
+		CONFIG_KEVENT_MEDDLE=m CONFIG_KEVENT_KUNIT_TEST=m KBUILD_MODPOST_WARN=1 \
 		CONFIG_DEBUG_INFO_BTF_MODULES= "$@" >"$out" 2>&1
 	status=$?
 	sed -i 's|^WARNING: modpost: "_*kunit_.*kevent_test.ko. undefined!||
@@ -106,7 +106,8 @@ check_sparse() {
 	make_module "$tmp/sparse" C=2 || return 1
 	grep -E '(warning|error):' "$tmp/sparse" | findings sparse
 	# All of them, and not only what is compiled again.
-	for file in main filters/fd sample/kevent_sample tests/model; do
+	for file in main filters/fd sample/kevent_sample meddle/kevent_meddle \
+		tests/model; do
 		grep -q "^  CHECK .*kmod/$file\.c" "$tmp/sparse" || return 1
 	done
 }

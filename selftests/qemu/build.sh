@@ -91,7 +91,7 @@ make_module() {
 	(
 		MAKE="$here/within $dir ${MAKE:-make}"
 		"$with" "build-module-$(release "$dir").log" module \
-			KDIR="$dir/build" CONFIG_KEVENT_SAMPLE=m \
+			KDIR="$dir/build" CONFIG_KEVENT_SAMPLE=m CONFIG_KEVENT_MEDDLE=m \
 			CONFIG_DEBUG_INFO_BTF_MODULES= "$@"
 	) || exit 1
 }

@@ -114,7 +114,7 @@ build_modules() {
 
 build_stage() {
 	build_modules "$1"
-	for ko in sample/kevent_sample tests/kevent_test; do
+	for ko in sample/kevent_sample meddle/kevent_meddle tests/kevent_test; do
 		case $ko in
 		tests/*) has_option "$dir" CONFIG_KUNIT || continue ;;
 		esac

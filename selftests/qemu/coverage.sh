@@ -21,7 +21,8 @@ report_coverage() {
 	rm -rf "$html"
 	mkdir -p "$html"
 	set -- --root "$1" --object-directory "$2/build" --exclude '.*/tests/' \
-		--exclude '.*/sample/' --exclude '.*\.mod\.c' "$1"
+		--exclude '.*/sample/' --exclude '.*/meddle/' \
+		--exclude '.*\.mod\.c' "$1"
 	if ! gcovr --html-details "$html/index.html" --html-title kevent \
 		--txt "$html/lines.txt" "$@" ||
 	    ! gcovr --branches --txt "$html/branches.txt" "$@"; then
