@@ -539,8 +539,9 @@ int __init closehook_init(const struct closehook_callbacks *callbacks)
 }
 
 /*
- * Does not return if the hook cannot be removed, which is so after ftrace has
- * found itself broken: its callers go on calling us, so the module must stay.
+ * Does not return before the hook is removed. After ftrace has found itself
+ * broken it never is: its callers go on calling us, so the module must stay. It
+ * is tried again whenever somebody wakes us.
  */
 static void remove_or_stay(void)
 {
@@ -550,10 +551,10 @@ static void remove_or_stay(void)
 		return;
 	pr_err("the hook on %s cannot be removed (%d): the module stays until the machine is booted again\n",
 	       hook_function, ret);
-	for (;;) {
+	do {
 		set_current_state(TASK_IDLE | TASK_FREEZABLE);
 		schedule();
-	}
+	} while (hook_method->remove());
 }
 
 /* Context: nobody asks for the hook any more. Afterwards it is not called. */
