@@ -33,7 +33,9 @@
  *
  * Until the walk has come to it, a knote does not know that its number is closed.
  * If another thread gives the same file the same number again before close() has
- * returned, that is as with dup2() of a file onto itself: the knote stays.
+ * returned, that is as with dup2() of a file onto itself: the knote stays. If it
+ * is given another file, and registered, that the knote does not know of its close
+ * does not mean that the hook has missed it: nobody says so while somebody walks.
  *
  * Locks: the bucket's protects what crowds there are, who walks and whether a
  * knote is loose or not; the crowd's, which nests in it, the list. Knotes are

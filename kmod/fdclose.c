@@ -256,20 +256,6 @@ void fdclose_unfollow(struct kqueue *kq)
 }
 
 /*
- * The knote's number is in use, and means another file or none; but the hook
- * has not come for it. Perhaps it is on its way. Context: kq->mtx, in a thread
- * of kq->files; before the knote is dropped.
- */
-void fdclose_suspect(struct knote *kn)
-{
-	lockdep_assert_held(&kn->kq->mtx);
-
-	if (!knote_is_closed(kn) &&
-	    closehook_accuse(kn->poll.file, kn->kq->files))
-		closehook_judge(knote_is_closed(kn));
-}
-
-/*
  * The crowd of the knotes of @file in @files, or else how many of them are loose.
  * Under the bucket's lock.
  */
@@ -291,6 +277,39 @@ static struct crowd *find_crowd(struct hlist_bl_head *bucket,
 		(*loose)++;
 	}
 	return NULL;
+}
+
+/*
+ * Has the hook come for the knote? In a crowd nobody knows before somebody has
+ * walked; so if anybody walks, or is about to, it may have.
+ */
+static bool hook_has_come(struct knote *kn)
+{
+	struct hlist_bl_head *bucket = bucket_of(kn->poll.file, kn->kq->files);
+	unsigned int loose = 0;
+	bool come;
+
+	hlist_bl_lock(bucket);
+	come = knote_is_closed(kn);
+	if (!come && knote_in_crowd(kn))
+		come = find_crowd(bucket, kn->poll.file, kn->kq->files,
+				  &loose)->walkers;
+	hlist_bl_unlock(bucket);
+	return come;
+}
+
+/*
+ * The knote's number is in use, and means another file or none; but the hook
+ * has not come for it. Perhaps it is on its way. Context: kq->mtx, in a thread
+ * of kq->files; before the knote is dropped.
+ */
+void fdclose_suspect(struct knote *kn)
+{
+	lockdep_assert_held(&kn->kq->mtx);
+
+	if (!hook_has_come(kn) &&
+	    closehook_accuse(kn->poll.file, kn->kq->files))
+		closehook_judge(hook_has_come(kn));
 }
 
 /* Put the knote into the table, if its bucket is empty, as most are. */
