@@ -5,82 +5,11 @@
  * noticed, and waiting for it can be killed. The module is loaded with
  * parameters that choose the hook.
  */
-#include "module.h"
-#include "peers.h"
-
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 
+#include "hook.h"
+
 #define KPROBES		"/sys/kernel/debug/kprobes/enabled"
-#define INSTANCE	"/sys/kernel/tracing/instances/kevent_hook"
-
-/* What the kernel's log says of a hook that does not work. */
-#define REFUSED		"descriptors are refused"
-#define MISSED		"was not called"
-
-struct files {
-	const char *ko;
-	int log;	/* the kernel's, from where the test began */
-	int fd[2];	/* a pipe */
-	int other;	/* an eventfd */
-};
-
-static bool files_open(struct files *f)
-{
-	f->ko = getenv("KEVENT_KO");
-	f->log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	f->other = eventfd(1, EFD_CLOEXEC);
-	return f->log >= 0 && lseek(f->log, 0, SEEK_END) >= 0 &&
-	       !pipe2(f->fd, O_CLOEXEC | O_NONBLOCK) && f->other >= 0 &&
-	       !module_unload("kevent");
-}
-
-/* The module as it was. */
-static bool files_close(struct files *f)
-{
-	if (module_loaded("kevent") && module_unload("kevent"))
-		return false;
-	return f->ko && !module_load(f->ko, "");
-}
-
-/* How many of our messages have come since the last call, with the text. */
-static int log_count(struct files *f, const char *text)
-{
-	char line[8192];
-	ssize_t len;
-	int n = 0;
-
-	while ((len = read(f->log, line, sizeof(line) - 1)) > 0 ||
-	       (len < 0 && errno == EPIPE)) {
-		line[len > 0 ? len : 0] = '\0';
-		n += strstr(line, ";kevent: ") && strstr(line, text);
-	}
-	return n;
-}
-
-/* Does the kernel proper have the function? */
-static bool has_function(const char *name)
-{
-	FILE *f = fopen("/proc/kallsyms", "re");
-	char line[512], symbol[256], module[64];
-	bool found = false;
-
-	while (f && !found && fgets(line, sizeof(line), f))
-		found = sscanf(line, "%*s %*s %255s %63s", symbol, module) == 1 &&
-			!strcmp(symbol, name);
-	if (f)
-		fclose(f);
-	return found;
-}
-
-/* A duplicate does not keep the knote. */
-static bool follows_closing(int kq, int fd)
-{
-	int number = dup(fd);
-
-	return !kq_set(kq, number, EVFILT_READ, EV_ADD) &&
-	       fdinfo_knotes(kq) == 1 && !close(number) && !fdinfo_knotes(kq);
-}
 
 /* Close a number that is registered, behind the hook's back. */
 static bool miss_close(int kq, int fd, int *number)
@@ -344,16 +273,6 @@ TEST_F_TIMEOUT(hook, kprobes_switched_off, 60)
 	EXPECT_TRUE(follows_closing(kq2, self->f.fd[1]));
 	close(kq);
 	close(kq2);
-}
-
-static bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t len = strlen(text);
-	bool ok = fd >= 0 && write(fd, text, len) == len;
-
-	close(fd);
-	return ok;
 }
 
 /* A tracer of one function, whose removal keeps ftrace locked for a while. */
