@@ -31,7 +31,7 @@
 #include "../compat.h"
 
 /* Longer than any test needs, and shorter than what counts as a lockup. */
-#define HOLD_MOST	(10 * HZ)
+#define HOLD_MOST	(15 * HZ)
 
 /* --- Holding --------------------------------------------------------------- */
 
