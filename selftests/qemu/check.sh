@@ -120,7 +120,7 @@ build_stage() {
 		esac
 		[ -f "$modules/$ko.ko" ] || die "$ko.ko was not built"
 	done
-	make_initrd "$modules" "$tmp/$1/initrd" mode=check \
+	make_initrd "$dir" "$modules" "$tmp/$1/initrd" mode=check \
 		"limit=$limit" "tests='$wanted'" \
 		"fuzz='-t $fuzz_seconds -s $SEED'" "fuzz_limit=$fuzz_limit" \
 		"leaks='$leaks'" "gcov='$gcov'"

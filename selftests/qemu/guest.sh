@@ -38,6 +38,23 @@ copy_modules() {
 	done || exit 1
 }
 
+# Modules of the kernels themselves, for tests: each after those that it needs.
+kernel_modules='udp_tunnel ip6_udp_tunnel libcrc32c sctp tipc vsock
+	vmw_vsock_virtio_transport_common vsock_loopback'
+
+# copy_kernel_modules FROM TO: those of $kernel_modules that the kernel in FROM has.
+copy_kernel_modules() {
+	[ -d "$1/lib/modules" ] || return 0
+	mkdir -p "$2"
+	for name in $kernel_modules; do
+		file=$(find "$1/lib/modules/" -name "$name.ko*")
+		case $file in
+		*.xz) xz -dc "$file" >"$2/$name.ko" || return 1 ;;
+		*.ko) cp "$file" "$2" || return 1 ;;
+		esac
+	done
+}
+
 # What the kernel starts when it looks for a module, even before init. There is
 # none to be found, but like the real one it closes a file that it has opened.
 make_modprobe() {
@@ -48,12 +65,13 @@ make_modprobe() {
 	END
 }
 
-# make_initrd MODULES FILE [JOB...]: the guest's root file system with the
-# modules below the folder MODULES; each JOB is a line of /etc/job, see init.
+# make_initrd DIR MODULES FILE [JOB...]: the guest's root file system for the
+# kernel in DIR, with the modules below the folder MODULES; each JOB is a line
+# of /etc/job, see init.
 make_initrd() {
 	root=$tmp/root
-	modules=$1 initrd=$2
-	shift 2
+	kernel=$1 modules=$2 initrd=$3
+	shift 3
 	rm -rf "$root"
 	mkdir -p "$root/bin" "$root/sbin" "$root/etc"
 	busybox=$("$here/fetch" busybox)/busybox || exit 1
@@ -61,12 +79,14 @@ make_initrd() {
 	make_modprobe >"$root/sbin/modprobe" && chmod +x "$root/sbin/modprobe" ||
 		exit 1
 	copy_modules "$modules" "$root/lib/modules"
+	copy_kernel_modules "$kernel" "$root/lib/modules/kernel" ||
+		die "cannot unpack modules of $kernel"
 	copy_programs "$build/examples" "$root/examples"
 	copy_programs "$build/selftests" "$root/tests"
 	copy_programs "$build/bench" "$root/bench"
 	copy_programs "$build/fuzz" "$root/fuzz"
 	copy_libraries "$root" || exit 1
-	printf '%s\n' "$@" >"$root/etc/job"
+	printf '%s\n' "$@" "kernel_modules='$kernel_modules'" >"$root/etc/job"
 	printf '%s\n' "$command" >"$root/etc/command"
 	(cd "$root" && find . | "$busybox" cpio -o -H newc -R 0:0) >"$initrd" ||
 		die "cannot pack the guest's files into $initrd"
