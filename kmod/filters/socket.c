@@ -99,12 +99,13 @@ static bool sock_stopped_listening(const struct sock *sk)
 
 /*
  * Some families say no more than that they have hung up, as they do before they
- * are connected.
+ * are connected. TIPC does not, nor does it note that it was connected.
  */
 static bool sock_hung_up(const struct sock *sk, __poll_t mask)
 {
 	return (mask & EPOLLHUP) &&
-	       READ_ONCE(sk->sk_socket->state) > SS_UNCONNECTED;
+	       (READ_ONCE(sk->sk_socket->state) > SS_UNCONNECTED ||
+		sk->sk_family == AF_TIPC);
 }
 
 /*
@@ -371,12 +372,13 @@ static bool socket_writable(struct knote *kn, struct kevent_record *kev)
 		return true;
 	}
 	mask = fd_poll(kn);
-	if (mask & EPOLLERR)
-		return true;
+	/* Of multipath TCP, a refusal or a reset is both. */
 	if (sock_hung_up(sk, mask)) {
 		set_eof(sk, kev);
 		return true;
 	}
+	if (mask & EPOLLERR)
+		return true;
 	/* Poll calls writable what is not connected, or what listens. */
 	if (sock_in_state(sk, TCPF_CLOSE | TCPF_LISTEN))
 		return false;
