@@ -11,62 +11,7 @@
 #include <asm/ioctls.h>
 #include <termios.h>
 
-#include "net.h"
-
-/* What a case needs besides the descriptor that is watched. */
-struct others {
-	int fd[2];
-	struct sockaddr_storage ss;
-};
-
-/* What a filter is to say in the state. */
-enum says { EVENT, END, SILENT };
-
-struct state {
-	const char *name;
-	int (*open)(struct others *o);
-	bool (*then)(int fd, struct others *o);
-	enum says read;
-	enum says write;
-	unsigned int fflags;	/* of READ */
-};
-
-static bool nothing(int fd, struct others *o)
-{
-	return fd >= 0 && o;
-}
-
-static bool shut_rd(int fd, struct others *o)
-{
-	/* Of what listens, some are shut down and say that they cannot be. */
-	return o && (!shutdown(fd, SHUT_RD) || errno == ENOTCONN);
-}
-
-static bool shut_wr(int fd, struct others *o)
-{
-	return o && !shutdown(fd, SHUT_WR);
-}
-
-static bool shut_both(int fd, struct others *o)
-{
-	return o && (!shutdown(fd, SHUT_RDWR) || errno == ENOTCONN);
-}
-
-static bool peer_closes(int fd, struct others *o)
-{
-	return fd >= 0 && !close(o->fd[0]);
-}
-
-static bool peer_resets(int fd, struct others *o)
-{
-	close_reset(o->fd[0]);
-	return fd >= 0;
-}
-
-static bool peer_shuts_both(int fd, struct others *o)
-{
-	return fd >= 0 && !shutdown(o->fd[0], SHUT_RDWR);
-}
+#include "hangup.h"
 
 /* TCP */
 
@@ -315,9 +260,6 @@ static bool overflows(int fd, struct others *o)
 	       !syscall(SYS_io_destroy, ctx) && !close(cb.aio_fildes);
 }
 
-#define STATE(o, t, r, w)	{ #o " " #t, o, t, r, w, 0 }
-#define STATE_ERR(o, t, r, w, e) { #o " " #t, o, t, r, w, e }
-
 static const struct state state[] = {
 	STATE(tcp_fresh, nothing, SILENT, SILENT),
 	STATE(tcp_bound, nothing, SILENT, SILENT),
@@ -352,96 +294,10 @@ static const struct state state[] = {
 	STATE(eventfd_full, overflows, EVENT, SILENT),
 };
 
-static const char *word(enum says says)
-{
-	static const char * const words[] = { "an event", "an end", "nothing" };
-
-	return words[says];
-}
-
-/* What the filter says, which may take a moment if it is to say something. */
-static enum says ask(int kq, enum says expected, unsigned int *fflags)
-{
-	struct kevent ev;
-
-	if (kq_wait(kq, &ev, 1, expected == SILENT ? 0 : LIMIT_MS) != 1)
-		return SILENT;
-	*fflags = ev.fflags;
-	return ev.flags & EV_EOF ? END : EVENT;
-}
-
-/* Does the filter, watched by @kq, say what it is to? */
-static bool judge(const struct state *s, int kq, int filter, const char *when)
-{
-	bool read = filter == EVFILT_READ;
-	enum says expected = read ? s->read : s->write;
-	unsigned int fflags = 0;
-	enum says said = ask(kq, expected, &fflags);
-
-	if (said != expected)
-		fprintf(stderr, "# %s: %s, watched %s, says %s, not %s\n", s->name,
-			read ? "READ" : "WRITE", when, word(said), word(expected));
-	else if (read && fflags != s->fflags)
-		fprintf(stderr, "# %s: fflags are %u, not %u\n", s->name, fflags,
-			s->fflags);
-	else
-		return true;
-	return false;
-}
-
-/* To watch it only now is no different; a pipe without a reader is refused. */
-static bool judge_late(const struct state *s, int fd, int filter)
-{
-	int kq = kq_open(), err = kq_set(kq, fd, filter, EV_ADD);
-	bool ok = err == EPIPE || (!err && judge(s, kq, filter, "late"));
-
-	close(kq);
-	return ok;
-}
-
-/* Watched by both filters, nothing collected yet; then brought into the state. */
-static bool check(const struct state *s)
-{
-	struct others o = { .fd = { -1, -1 } };
-	int fd = s->open(&o), kqr, kqw;
-	struct pollfd pfd = { .fd = fd, .events = POLLIN | POLLOUT };
-	bool ok;
-
-	if (fd < 0) {
-		fprintf(stderr, "# %s: %s\n", s->name, strerror(errno));
-		return false;
-	}
-	kqr = kq_with(fd, EVFILT_READ, EV_ADD, 0, 0);
-	kqw = kq_with(fd, EVFILT_WRITE, EV_ADD, 0, 0);
-	/* What is there already leaves the queues, or they would look anyway. */
-	kq_count(kqr);
-	kq_count(kqw);
-	if (!s->then(fd, &o) || poll(&pfd, 1, LIMIT_MS) != 1 ||
-	    !(pfd.revents & (POLLHUP | POLLERR))) {
-		fprintf(stderr, "# %s: not brought about: poll(2) says %#x\n",
-			s->name, pfd.revents);
-		return false;
-	}
-	ok = judge(s, kqr, EVFILT_READ, "before");
-	ok &= judge(s, kqw, EVFILT_WRITE, "before");
-	ok &= judge_late(s, fd, EVFILT_READ);
-	ok &= judge_late(s, fd, EVFILT_WRITE);
-	close(kqr);
-	close(kqw);
-	close(fd);
-	close(o.fd[0]);
-	return ok;
-}
-
 /* Where poll(2) says POLLHUP or POLLERR, both filters say what they are to. */
 TEST(states)
 {
-	unsigned int i;
-	bool ok = true;
-
-	for (i = 0; i < ARRAY_SIZE(state); i++)
-		ok &= check(&state[i]);
-	ASSERT_TRUE(ok);
+	ASSERT_TRUE(check_states(state, ARRAY_SIZE(state)));
 }
 
 /* The end of a listening socket wakes a thread that waits for connections. */
