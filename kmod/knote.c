@@ -52,33 +52,22 @@ struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
 	return kn;
 }
 
-static void knote_free_now(struct knote *kn)
-{
-	kmem_cache_free(knote_cache, kn);
-	this_cpu_dec(knotes);
-}
-
-static void knote_free_rcu(struct rcu_head *rcu)
-{
-	knote_free_now(container_of(rcu, struct knote, rcu));
-}
-
 /*
- * Free a knote that is out of all tables and detached. Those of idents have
- * been in a hash table, which may be resized at any time by its own worker,
- * under RCU. Context: kn->kq is still valid.
+ * Free a knote that is out of all tables and detached: nobody can have a pointer
+ * to it. That is also so for those that were in kq->idents, although RCU protects
+ * hash tables: it is looked up and walked only with the queue locked, and the
+ * worker that resizes it steps on knotes only in buckets that it has locked.
+ * Context: kn->kq is still valid.
  */
 void knote_free(struct knote *kn)
 {
 	const struct kevent_filter *ops = kn->ops;
 
 	kqueue_uncharge(kn->kq);
-	if (ops->flags & KEVENT_FILTER_FD) {
-		knote_free_now(kn);
-		return;
-	}
-	call_rcu(&kn->rcu, knote_free_rcu);
-	kevent_filter_put(ops);
+	kmem_cache_free(knote_cache, kn);
+	this_cpu_dec(knotes);
+	if (!(ops->flags & KEVENT_FILTER_FD))
+		kevent_filter_put(ops);
 }
 
 long knote_count(void)
@@ -98,9 +87,8 @@ int knote_cache_init(void)
 	return knote_cache ? 0 : -ENOMEM;
 }
 
-/* Context: no queue is left, so no knote but those that wait for RCU. */
+/* Context: no queue is left, so no knote. */
 void knote_cache_exit(void)
 {
-	rcu_barrier();
 	kmem_cache_destroy(knote_cache);
 }

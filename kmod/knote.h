@@ -4,11 +4,10 @@
  *
  * Lifetimes. Who holds what, and what ends it:
  *
- *  knote        allocated by register.c, freed by knote_free(), after an RCU
- *               grace period if it was in a hash table. Found through three
- *               tables: the queue's (by descriptor or ident, under kq->mtx),
- *               the ready lists (ready.c), and for descriptors the close table
- *               (fdclose.c, bucket lock; crowd.c, crowd lock).
+ *  knote        allocated by register.c, freed by knote_free(). Found through
+ *               three tables: the queue's (by descriptor or ident, under
+ *               kq->mtx), the ready lists (ready.c), and for descriptors the
+ *               close table (fdclose.c, bucket lock; crowd.c, crowd lock).
  *               Exactly one party drops it: who takes it out of the close
  *               table; for other knotes, who finds it under kq->mtx. While
  *               somebody holds it (BUSY or TAKEN, below), dropping only marks
@@ -90,7 +89,6 @@
 #include <linux/list.h>
 #include <linux/list_bl.h>
 #include <linux/llist.h>
-#include <linux/rcupdate.h>
 #include <linux/rhashtable-types.h>
 #include <linux/task_work.h>
 #include <linux/wait.h>
@@ -176,7 +174,6 @@ struct knote_timer {
  * struct knote - one registration
  * @inbox: on kq->inbox or kq->fresh, while QUEUED and not yet met by a scan
  * @ready: on kq->ready or a scan's list
- * @rcu: for the end of an ident's knote, when it is on neither
  * @state: KNOTE_QUEUED ...
  * @status: KNOTE_DISABLED ..., under kq->mtx
  * @kind: the filter's: what kind of source this is
@@ -205,7 +202,6 @@ struct knote {
 	union {
 		struct llist_node inbox;
 		struct list_head ready;
-		struct rcu_head rcu;
 	};
 	atomic_t state;
 	u8 status;

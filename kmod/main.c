@@ -352,7 +352,7 @@ module_init(kevent_init);
 
 /*
  * No queue is open, each would hold the module; what is left is what runs
- * after the last close: see fdclose_exit(), file_marks_exit() and RCU.
+ * after the last close: see fdclose_exit() and file_marks_exit().
  */
 static void __exit kevent_exit(void)
 {

@@ -280,7 +280,6 @@ int fixture_init(struct kunit *test)
 	if (ret)
 		return ret;
 
-	rcu_barrier();
 	fix->knotes = knote_count();
 	fix->modules = module_users();
 	fix->kq = kqueue_alloc();
@@ -300,7 +299,6 @@ int fixture_init(struct kunit *test)
 /* How many knotes were made since the test began, and are not freed yet. */
 long fixture_knotes(const struct fixture *fix)
 {
-	rcu_barrier();
 	return knote_count() - fix->knotes;
 }
 

@@ -20,9 +20,6 @@
 #define NR_REGS		3
 #define TRAIL		32
 
-/* After so many changes, wait for RCU. */
-#define CHANGES_UNFLUSHED	4096
-
 /* What can be done: one of these, or a change with some flags. */
 #define STEP_FIRE	0x10000u
 #define STEP_QUIET	0x20000u
@@ -38,7 +35,6 @@
  * @models: those of the first @nr sources
  * @nr: how many
  * @changes: a number for each change, from which its values are made
- * @flushed: what @changes was when RCU had last freed all knotes
  * @trail: the last steps, for who has to find out
  * @steps: how many there were since the last reset
  */
@@ -48,7 +44,6 @@ struct rig {
 	struct model models[NR_REGS];
 	unsigned int nr;
 	u32 changes;
-	u32 flushed;
 	u32 trail[TRAIL];
 	unsigned int steps;
 };
@@ -116,11 +111,6 @@ static bool rig_reset(struct rig *rig, s16 filter)
 	rig->steps = 0;
 	if (kqueue_has_ready(rig->fix->kq))
 		return rig_fail(rig, "queue without any looks ready", 1, 0);
-	/* Knotes are freed by RCU, which is not to fall behind. */
-	if (rig->changes - rig->flushed >= CHANGES_UNFLUSHED) {
-		rcu_barrier();
-		rig->flushed = rig->changes;
-	}
 	return true;
 }
 
