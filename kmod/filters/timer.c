@@ -65,22 +65,17 @@ static enum hrtimer_restart timer_fired(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-static s64 knote_ns(const struct knote *kn)
-{
-	return kevent_timer_ns(kn->sfflags, kn->sdata, kn->flags);
-}
-
 static bool timer_is_periodic(const struct knote *kn)
 {
 	return !(kn->sfflags & NOTE_ABSTIME) && !(kn->flags & EV_ONESHOT);
 }
 
 /*
- * Start afresh with sfflags and sdata, which have been checked. A time of
- * CLOCK_REALTIME stays reported until the user does something about it; all
- * others are forgotten once delivered.
+ * Start afresh, with what sfflags and sdata come to. A time of CLOCK_REALTIME
+ * stays reported until the user does something about it; all others are forgotten
+ * once delivered.
  */
-static void timer_start(struct knote *kn)
+static void timer_start(struct knote *kn, s64 ns)
 {
 	bool absolute = kn->sfflags & NOTE_ABSTIME;
 	enum hrtimer_mode mode = absolute ? HRTIMER_MODE_ABS : HRTIMER_MODE_REL;
@@ -89,12 +84,12 @@ static void timer_start(struct knote *kn)
 		kn->flags |= EV_CLEAR;
 	hrtimer_setup(&kn->timer.timer, timer_fired,
 		      absolute ? CLOCK_REALTIME : CLOCK_MONOTONIC, mode);
-	hrtimer_start(&kn->timer.timer, ns_to_ktime(knote_ns(kn)), mode);
+	hrtimer_start(&kn->timer.timer, ns_to_ktime(ns), mode);
 }
 
 static int timer_attach(struct knote *kn)
 {
-	s64 ns = knote_ns(kn);
+	s64 ns = kevent_timer_ns(kn->sfflags, kn->sdata, kn->flags);
 	int ret;
 
 	if (ns < 0)
@@ -102,7 +97,7 @@ static int timer_attach(struct knote *kn)
 	ret = kevent_user_take(kn->kq->user, KEVENT_TIMERS);
 	if (ret)
 		return ret;
-	timer_start(kn);
+	timer_start(kn, ns);
 	return 0;
 }
 
@@ -132,7 +127,7 @@ static int timer_touch(struct knote *kn, const struct kevent_record *kev)
 	kn->timer.count = 0;
 	kn->sfflags = kev->fflags;
 	kn->sdata = kev->data;
-	timer_start(kn);
+	timer_start(kn, ns);
 	return 0;
 }
 
@@ -140,6 +135,7 @@ static int timer_touch(struct knote *kn, const struct kevent_record *kev)
 static void timer_catch_up(struct knote *kn)
 {
 	struct hrtimer *timer = &kn->timer.timer;
+	s64 period;
 
 	if (!(atomic_fetch_andnot(KNOTE_FIRED, &kn->state) & KNOTE_FIRED))
 		return;
@@ -148,7 +144,8 @@ static void timer_catch_up(struct knote *kn)
 	if (timer_is_periodic(kn)) {
 		/* Until it has expired, forward would count it again. */
 		hrtimer_cancel(timer);
-		kn->timer.count += hrtimer_forward_now(timer, knote_ns(kn)) - 1;
+		period = kevent_timer_ns(kn->sfflags, kn->sdata, kn->flags);
+		kn->timer.count += hrtimer_forward_now(timer, period) - 1;
 		hrtimer_restart(timer);
 	}
 }
