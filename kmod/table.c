@@ -70,7 +70,7 @@ struct knote *table_find_ident(struct kqueue *kq, u64 ident, s16 filter)
 {
 	struct ident_key key = { ident, filter };
 
-	if (!kq->has_idents)
+	if (!kq->nident_knotes)
 		return NULL;
 	return rhashtable_lookup_fast(&kq->idents, &key, ident_params);
 }
