@@ -368,14 +368,14 @@ static noinline int add_beside(struct hlist_bl_head *bucket, struct knote *kn)
 	return 0;
 }
 
-/* Against the hook; see the drawing above. */
-static bool is_still_open(const struct knote *kn)
+/* Does the number mean the file, in the caller's table? Context: may not sleep. */
+bool fdclose_is_open(unsigned int fd, const struct file *file)
 {
 	struct files_struct *files = current->files;
 	bool open;
 
 	spin_lock(&files->file_lock);
-	open = files_lookup_fd_locked(files, kn->ident) == kn->poll.file;
+	open = files_lookup_fd_locked(files, fd) == file;
 	spin_unlock(&files->file_lock);
 	return open;
 }
@@ -400,7 +400,8 @@ int fdclose_watch(struct knote *kn, bool shared)
 		if (ret)
 			return ret;
 	}
-	return shared && !is_still_open(kn) ? -EBADF : 0;
+	/* Against the hook; see the drawing above. */
+	return shared && !fdclose_is_open(kn->ident, kn->poll.file) ? -EBADF : 0;
 }
 
 /*

@@ -5,6 +5,7 @@
 
 #include <linux/types.h>
 
+struct file;
 struct knote;
 struct kqueue;
 
@@ -18,6 +19,7 @@ void fdclose_unfollow(struct kqueue *kq);
 
 void fdclose_suspect(struct knote *kn);
 
+bool fdclose_is_open(unsigned int fd, const struct file *file);
 int fdclose_watch(struct knote *kn, bool shared);
 bool fdclose_unwatch(struct knote *kn);
 

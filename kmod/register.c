@@ -330,6 +330,23 @@ static int knote_modify(struct kqueue *kq, struct knote *kn,
 }
 
 /*
+ * The caller has looked the number up before he found the knote there, which is
+ * of another file or is closed. Either it is what is left: another thread has
+ * closed the number and used it again, and the first hook is still on its way. Or
+ * the caller is who comes late, and the knote is what another thread has made of
+ * the number since; then -EBADF. It cannot become so now, with the queue locked.
+ */
+static int drop_stale(struct kqueue *kq, struct knote *kn,
+		      const struct file *file)
+{
+	if (!fdclose_is_open(kn->ident, file))
+		return -EBADF;
+	fdclose_suspect(kn);
+	kqueue_drop(kq, kn);
+	return 0;
+}
+
+/*
  * The knote that a change is about, if there is one. It may have to wait until
  * nobody else is calling the knote's filter; scans then leave it to us, or with
  * many of them that might never be. @file as above.
@@ -347,14 +364,11 @@ static struct knote *find_free(struct kqueue *kq,
 		if (kq->closing)
 			return ERR_PTR(-EBADF);
 		kn = table_find(kq, ops, kev->ident, kev->filter);
-		/*
-		 * The number may have been closed and used again by another
-		 * thread, with the first one's hook still on its way.
-		 */
 		if (kn && file &&
 		    (kn->poll.file != file || knote_is_closed(kn))) {
-			fdclose_suspect(kn);
-			kqueue_drop(kq, kn);
+			ret = drop_stale(kq, kn, file);
+			if (ret)
+				return ERR_PTR(ret);
 			continue;
 		}
 		if (!kn || (kev->flags & EV_DELETE))

@@ -146,6 +146,30 @@ TEST_F(source, closed_while_added)
 	EXPECT_EQ(2, fdinfo_knotes(self->kq));
 }
 
+/*
+ * Another thread makes its number that of another file meanwhile, and registers
+ * that: it is too late for the first, and the second stays.
+ */
+TEST_F(source, number_used_again_while_added)
+{
+	struct meanwhile m = { .act = act_add_in_vain, .kq = self->kq, .fd = self->ep };
+	int fd = eventfd(7, EFD_CLOEXEC);
+	struct kevent ev[2];
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_TRUE(source_stops(&self->s, self->ep));
+	ASSERT_TRUE(meanwhile_hangs(&m, SYS_ioctl));
+	ASSERT_EQ(self->ep, dup2(fd, self->ep));
+	ASSERT_EQ(0, kq_set(self->kq, self->ep, EVFILT_READ, EV_ADD));
+	ASSERT_TRUE(resume_call(&self->s));
+	EXPECT_TRUE(meanwhile_ends(&m));
+	EXPECT_EQ(3, fdinfo_knotes(self->kq));
+	ASSERT_EQ(1, kq_collect(self->kq, ev, 2));
+	EXPECT_EQ((uintptr_t)self->ep, ev[0].ident);
+	EXPECT_EQ(7, ev[0].data);
+}
+
 /* The queue is closed while it is being registered. */
 TEST_F(source, queue_closed_while_added)
 {
