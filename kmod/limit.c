@@ -214,20 +214,31 @@ static void uncharge_below(struct kevent_user *user, long units,
 		atomic_long_sub(units, &user->units);
 }
 
+/* False if that would be too many: then at no time has it seemed so to others. */
+static bool charge_one(struct kevent_user *user, long units)
+{
+	long old = atomic_long_read(&user->units);
+
+	do {
+		if (old + units > READ_ONCE(max_user_knotes))
+			return false;
+	} while (!atomic_long_try_cmpxchg(&user->units, &old, old + units));
+	return true;
+}
+
 /* Charge so many units, or fail with -ENOSPC. Context: any. */
 int kevent_user_charge(struct kevent_user *user, long units)
 {
 	struct kevent_user *at;
 
 	for (at = user; at; at = at->parent) {
-		if (atomic_long_add_return(units, &at->units) >
-		    READ_ONCE(max_user_knotes))
+		if (!charge_one(at, units))
 			goto undo;
 	}
 	return 0;
 
 undo:
-	uncharge_below(user, units, at->parent);
+	uncharge_below(user, units, at);
 	return -ENOSPC;
 }
 
@@ -243,20 +254,32 @@ static void give_back_below(struct kevent_user *user, enum kevent_scarce what,
 		atomic_dec(&user->scarce[what]);
 }
 
+/* As charge_one(). */
+static bool take_one(struct kevent_user *user, enum kevent_scarce what)
+{
+	int max = min_t(uint, READ_ONCE(max_scarce[what]), INT_MAX);
+	int old = atomic_read(&user->scarce[what]);
+
+	do {
+		if (old >= max)
+			return false;
+	} while (!atomic_try_cmpxchg(&user->scarce[what], &old, old + 1));
+	return true;
+}
+
 /* One more of these, or fail with -ENOSPC. Context: any. */
 int kevent_user_take(struct kevent_user *user, enum kevent_scarce what)
 {
-	uint max = min_t(uint, READ_ONCE(max_scarce[what]), INT_MAX);
 	struct kevent_user *at;
 
 	for (at = user; at; at = at->parent) {
-		if (atomic_inc_return(&at->scarce[what]) > max)
+		if (!take_one(at, what))
 			goto undo;
 	}
 	return 0;
 
 undo:
-	give_back_below(user, what, at->parent);
+	give_back_below(user, what, at);
 	return -ENOSPC;
 }
 

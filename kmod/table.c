@@ -98,7 +98,7 @@ static noinline int grow_fds(struct kqueue *kq, unsigned int fd)
 	size = max_t(unsigned int, KQUEUE_FDS_MIN,
 		     roundup_pow_of_two((unsigned long)fd + 1));
 	units = fds_units(size) - fds_units(kq->nfds);
-	ret = kevent_user_charge(kq->user, units);
+	ret = units ? kevent_user_charge(kq->user, units) : 0;
 	if (ret)
 		return ret;
 	fds = kvcalloc(size, sizeof(*fds), GFP_KERNEL_ACCOUNT);
