@@ -69,17 +69,19 @@
  * began before the deletion returned; not by one that begins later, since the
  * knote is on no list. The same ident can be registered again at once.
  *
- * Functions of filters that cannot wait for others (knotes that are not SLOW)
- * are called by changes with the lock held, which saves locking it twice.
+ * Functions of filters that cannot wait for others (knotes that are not SLOW,
+ * nor for attach and detach SLOW_ENDS) are called by changes with the lock held,
+ * which saves locking it twice.
  *
  * Lock order: kq->mtx is taken with nothing held but what exec and exit hold
  * when they close descriptors, and the lock of an open fdinfo. Under it, any
  * of: memory reclaim's locks, those that the poll methods of sources which are
- * not SLOW take, another queue's mtx (trylock only), kq->idents.mutex,
- * fsnotify's mark_mutex, a file_mark's lock, a nest_room's, the descriptor
- * table's file_lock, a close table bucket and a crowd's lock under that. Under a
- * source's lock (that is, in a wake callback) or a file_mark's, only
- * kq->waiters.lock, which is a raw one, and those of irq_work and workqueues.
+ * not SLOW take, another queue's mtx (trylock only), kq->idents.mutex, a
+ * file_mark's lock, the descriptor table's file_lock, a close table bucket and a
+ * crowd's lock under that. Not under it, since strangers may hold them for some
+ * time: fsnotify's mark_mutex and a nest_room's lock. Under a source's lock (that
+ * is, in a wake callback) or a file_mark's, only kq->waiters.lock, which is a raw
+ * one, and those of irq_work and workqueues.
  */
 #ifndef _KEVENT_KNOTE_H
 #define _KEVENT_KNOTE_H
@@ -116,6 +118,8 @@ struct file;
 #define KNOTE_WANTED	BIT(5)
 /* It is in a crowd of the close table, or stands there for one; see crowd.h. */
 #define KNOTE_CROWD	BIT(6)
+/* Only its filter's attach and detach may wait for others. Does not change. */
+#define KNOTE_SLOW_ENDS	BIT(7)
 
 /* Bits of knote.status, under kq->mtx. */
 #define KNOTE_DISABLED	BIT(0)	/* not to be delivered */
@@ -172,7 +176,7 @@ struct knote_timer {
 
 /**
  * struct knote - one registration
- * @inbox: on kq->inbox or kq->fresh, while QUEUED and not yet met by a scan
+ * @inbox: on kq->inbox or kq->fresh, while QUEUED
  * @ready: on kq->ready or a scan's list
  * @state: KNOTE_QUEUED ...
  * @status: KNOTE_DISABLED ..., under kq->mtx
@@ -290,6 +294,13 @@ static inline bool knote_is_queued(const struct knote *kn)
 static inline bool knote_is_slow(const struct knote *kn)
 {
 	return kn->status & KNOTE_SLOW;
+}
+
+/* The same of attach and detach. */
+static inline bool knote_has_slow_ends(const struct knote *kn)
+{
+	return knote_is_slow(kn) ||
+	       (atomic_read(&kn->state) & KNOTE_SLOW_ENDS);
 }
 
 /*

@@ -18,35 +18,38 @@
 /* --- Holding, dropping ---------------------------------------------------- */
 
 /*
- * Around calls of the filter. A knote that is SLOW is held BUSY instead of
- * keeping the queue locked; it may be DEAD after that.
+ * Around calls of the filter, of which the knote says whether they are @slow. If
+ * so it is held BUSY instead of keeping the queue locked; it may be DEAD after
+ * that.
  */
-static void filter_begin(struct kqueue *kq, struct knote *kn)
+static void filter_begin(struct kqueue *kq, struct knote *kn, bool slow)
 {
 	lockdep_assert_held(&kq->mtx);
 
-	if (knote_is_slow(kn)) {
+	if (slow) {
 		kn->status |= KNOTE_BUSY;
 		mutex_unlock(&kq->mtx);
 	}
 }
 
-static void filter_end(struct kqueue *kq, struct knote *kn)
+static void filter_end(struct kqueue *kq, bool slow)
 {
-	if (knote_is_slow(kn))
+	if (slow)
 		mutex_lock(&kq->mtx);
 }
 
 /* Detach and free a knote that is in no table and that nobody else drops. */
 static void knote_destroy(struct kqueue *kq, struct knote *kn)
 {
+	bool slow = knote_has_slow_ends(kn);
+
 	lockdep_assert_held(&kq->mtx);
 
 	/* No scan takes it. */
 	kn->status |= KNOTE_DEAD;
-	filter_begin(kq, kn);
+	filter_begin(kq, kn, slow);
 	kn->ops->detach(kn);
-	filter_end(kq, kn);
+	filter_end(kq, slow);
 	if (unlikely(knote_is_queued(kn)))
 		ready_remove(kq, kn);
 	knote_free(kn);
@@ -182,7 +185,7 @@ static int knote_attach(struct knote *kn)
 
 /*
  * Make a knote and connect it to its source, without putting it into any table.
- * If it is SLOW it is BUSY, and the lock was given up meanwhile.
+ * If it is SLOW, or has SLOW_ENDS, it is BUSY, and the lock was given up meanwhile.
  */
 static struct knote *knote_make(struct kqueue *kq,
 				const struct kevent_filter *ops,
@@ -190,16 +193,18 @@ static struct knote *knote_make(struct kqueue *kq,
 				struct file *file, bool *ready)
 {
 	struct knote *kn = knote_alloc(kq, ops, kev);
+	bool slow;
 	int ret;
 
 	if (IS_ERR(kn))
 		return kn;
 	if (file)
 		kevent_fd_prepare(kn, file);
+	slow = knote_has_slow_ends(kn);
 	knote_set_status(kn, kev->flags);
-	filter_begin(kq, kn);
+	filter_begin(kq, kn, slow);
 	ret = knote_attach(kn);
-	filter_end(kq, kn);
+	filter_end(kq, slow);
 	if (ret < 0) {
 		/* It may have fired before attach failed. */
 		ready_remove(kq, kn);
@@ -253,7 +258,7 @@ out:
 	return ret;
 }
 
-/* Before the first descriptor, so that none is closed unnoticed. */
+/* Before the first descriptor, so that none is closed unnoticed. Once a queue. */
 static noinline int get_hook(struct kqueue *kq)
 {
 	int ret;
@@ -261,7 +266,7 @@ static noinline int get_hook(struct kqueue *kq)
 	mutex_unlock(&kq->mtx);
 	ret = fdclose_hook_get();
 	mutex_lock(&kq->mtx);
-	return ret;
+	return !ret && kq->closing ? -EBADF : ret;
 }
 
 /*
@@ -306,23 +311,24 @@ static int knote_touch(struct knote *kn, const struct kevent_record *kev)
 static int knote_modify(struct kqueue *kq, struct knote *kn,
 			const struct kevent_record *kev)
 {
+	bool slow = knote_is_slow(kn);
 	bool ready;
 	int ret;
 
-	filter_begin(kq, kn);
+	filter_begin(kq, kn, slow);
 	ret = knote_touch(kn, kev);
-	filter_end(kq, kn);
+	filter_end(kq, slow);
 	if (!ret) {
 		if (!(kev->flags & EV_KEEPUDATA))
 			kn->udata = kev->udata;
 		knote_set_status(kn, kev->flags);
-		filter_begin(kq, kn);
+		filter_begin(kq, kn, slow);
 		ready = knote_is_ready(kn);
-		filter_end(kq, kn);
+		filter_end(kq, slow);
 		if (ready && !(kn->status & KNOTE_DEAD))
 			ready_activate(kq, kn);
 	}
-	if (knote_is_slow(kn))
+	if (slow)
 		kqueue_let_go(kq, kn, KNOTE_BUSY);
 	else
 		ready_unpark(kq, kn);
@@ -424,6 +430,7 @@ static int apply(struct kqueue *kq, const struct kevent_filter *ops,
 static int apply_fd(struct kqueue *kq, const struct kevent_filter *ops,
 		    const struct kevent_record *kev)
 {
+	/* If it is read too early, it is too large: fdget() reads it, too. */
 	bool shared = atomic_read(&current->files->count) > 1;
 	struct knote *kn;
 	struct fd f;

@@ -36,6 +36,7 @@
  * @nlisted: how many of them, from the first, are on @listed
  * @nlooked: how many have been looked at
  * @idle: those among them that had nothing to report, a bit each
+ * @drops: those that are to be dropped, likewise
  * @listed: taken from kq->ready; in the end what goes back there
  * @knotes: what is held
  */
@@ -50,6 +51,7 @@ struct scan {
 	unsigned int nlisted;
 	unsigned int nlooked;
 	unsigned int idle;
+	unsigned int drops;
 	struct list_head listed;
 	struct knote *knotes[TAKEN_MAX];
 };
@@ -165,6 +167,7 @@ static void scan_take(struct scan *scan)
 	scan->ntaken = scan->nlisted;
 	scan->nlooked = 0;
 	scan->idle = 0;
+	scan->drops = 0;
 	if (list_empty(&kq->ready) &&
 	    !(scan->nlisted && knote_is_slow(scan->knotes[0])))
 		met += take_fresh(scan, max - met);
@@ -339,7 +342,10 @@ static bool knote_stays(struct knote *kn)
 	return !(kn->flags & (EV_DISPATCH | EV_CLEAR));
 }
 
-/* Let go of a knote, which is off all lists, for good. */
+/*
+ * Let go of a knote, which is off all lists, for good. The lock may be given up
+ * meanwhile.
+ */
 static void scan_drop(struct kqueue *kq, struct knote *kn)
 {
 	/* From here on its source may put it on the inbox. */
@@ -352,22 +358,37 @@ static void scan_drop(struct kqueue *kq, struct knote *kn)
 	kqueue_drop(kq, kn);
 }
 
-/*
- * Let go of a knote that was looked at: it is dropped, or rests until its source
- * fires, or stays ready. In the last case it is on scan->listed: true.
- */
-static bool scan_settle_one(struct scan *scan, struct knote *kn, bool listed,
-			    bool delivered)
+/* Let go of those that are to be dropped, and are held until now. */
+static void scan_drop_all(struct scan *scan)
 {
-	if (listed)
+	struct knote *kn;
+
+	while (scan->drops) {
+		kn = scan->knotes[__ffs(scan->drops)];
+		scan->drops &= scan->drops - 1;
+		kn->status &= ~KNOTE_BUSY;
+		scan_drop(scan->kq, kn);
+	}
+}
+
+/*
+ * Let go of the i-th knote, which was looked at: it will be dropped, or rests
+ * until its source fires, or stays ready. In the last case it is on scan->listed:
+ * true.
+ */
+static bool scan_settle_one(struct scan *scan, unsigned int i)
+{
+	bool delivered = !(scan->idle & BIT(i));
+	struct knote *kn = scan->knotes[i];
+
+	if (i < scan->nlisted)
 		list_del(&kn->ready);
-	kn->status &= ~KNOTE_BUSY;
 	if (unlikely((kn->status & KNOTE_DEAD) ||
 		     (delivered && (kn->flags & EV_ONESHOT)))) {
-		scan_drop(scan->kq, kn);
+		scan->drops |= BIT(i);
 		return false;
 	}
-	kn->status &= ~KNOTE_TAKEN;
+	kn->status &= ~KNOTE_HELD;
 	if (!(delivered && knote_stays(kn)) && knote_rest(kn))
 		return false;
 	list_add_tail(&kn->ready, &scan->listed);
@@ -389,14 +410,13 @@ static void scan_put_back(struct scan *scan)
 	scan->nputs++;
 	while (i-- > scan->nlooked) {
 		kn = scan->knotes[i];
-		kn->status &= ~KNOTE_BUSY;
 		if (i < scan->nlisted)
 			list_del(&kn->ready);
 		if (kn->status & KNOTE_DEAD) {
-			scan_drop(kq, kn);
+			scan->drops |= BIT(i);
 			continue;
 		}
-		kn->status &= ~KNOTE_TAKEN;
+		kn->status &= ~KNOTE_HELD;
 		list_add(&kn->ready, &kq->ready);
 		WRITE_ONCE(kq->nready, kq->nready + 1);
 		kq->nleft--;
@@ -436,7 +456,11 @@ static unsigned int scan_settle_usual(struct scan *scan, unsigned int *stay)
 	return i;
 }
 
-/* Let go of all that is held, but for the one that is @stuck: it stays TAKEN. */
+/*
+ * Let go of all that is held, but for the one that is @stuck: it stays TAKEN. What
+ * is dropped comes last: until all others are where they belong, the lock must not
+ * be given up.
+ */
 static void scan_settle(struct scan *scan, struct knote *stuck)
 {
 	unsigned int i = 0, stay = 0;
@@ -457,8 +481,7 @@ static void scan_settle(struct scan *scan, struct knote *stuck)
 				list_del(&kn->ready);
 			continue;
 		}
-		stay += scan_settle_one(scan, kn, i < scan->nlisted,
-					!(scan->idle & BIT(i)));
+		stay += scan_settle_one(scan, i);
 	}
 	if (stay) {
 		if (kq->fresh)
@@ -467,6 +490,7 @@ static void scan_settle(struct scan *scan, struct knote *stuck)
 		WRITE_ONCE(kq->nready, kq->nready + stay);
 		scan_has_moved(scan);
 	}
+	scan_drop_all(scan);
 	ready_released(kq);
 }
 

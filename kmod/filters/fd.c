@@ -18,10 +18,15 @@
 /* A new knote, before attach: what it is of, and so whether it is SLOW. */
 void kevent_fd_prepare(struct knote *kn, struct file *file)
 {
+	unsigned int flags;
+
 	kn->poll.file = file;
 	kn->kind = fd_kind_of(file);
-	if (knote_kind(kn)->flags & FD_KIND_SLOW)
+	flags = knote_kind(kn)->flags;
+	if (flags & FD_KIND_SLOW)
 		kn->status |= KNOTE_SLOW;
+	if (flags & FD_KIND_SLOW_ENDS)
+		atomic_or(KNOTE_SLOW_ENDS, &kn->state);
 }
 
 static int fd_attach(struct knote *kn, __poll_t events)

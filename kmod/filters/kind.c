@@ -30,8 +30,12 @@ static const struct fd_kind other_kind = {
 	.writable = poll_writable,
 };
 
-/* Has a size and an offset. The file system is not asked for them. */
+/*
+ * Has a size and an offset. The file system is not asked for them; but what marks
+ * inodes have is a matter of all users, under one lock of fsnotify's.
+ */
 static const struct fd_kind file_kind = {
+	.flags = FD_KIND_SLOW_ENDS,
 	.attach = file_attach,
 	.detach = file_detach,
 	.readable = file_readable,

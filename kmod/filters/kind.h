@@ -36,6 +36,8 @@ enum fd_kind_index {
 #define FD_KIND_SLOW	BIT(0)
 /* Has wait queues and a poll method that is to be believed. */
 #define FD_KIND_POLLED	BIT(1)
+/* Only its attach and detach may wait for others: KNOTE_SLOW_ENDS. */
+#define FD_KIND_SLOW_ENDS	BIT(2)
 
 /**
  * struct fd_kind - the functions of a kind

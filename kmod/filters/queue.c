@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A queue in a queue: only of the same descriptor table, and without cycles.
- * Looking at one is reading counters: it never waits.
+ * Looking at one is reading counters: it never waits. But others may be walking
+ * through their queues when this one is to be linked to another.
  */
 
 #include <linux/fs.h>
@@ -64,7 +65,7 @@ static bool queue_readable(struct knote *kn, struct kevent_record *kev)
 }
 
 const struct fd_kind queue_kind = {
-	.flags = FD_KIND_POLLED,
+	.flags = FD_KIND_POLLED | FD_KIND_SLOW_ENDS,
 	.attach = queue_attach,
 	.detach = queue_detach,
 	.readable = queue_readable,
