@@ -42,7 +42,8 @@ struct closehook_callbacks {
 
 /*
  * How many times each table is followed, tables with the same hash together.
- * Counted up before what it is for can be found, and down after that.
+ * Counted up before what it is for can be found, and down when it cannot be any
+ * more, or is found by the one who counts down.
  */
 #define CLOSEHOOK_FOLLOWED_BITS	10
 extern atomic_t closehook_followed[1 << CLOSEHOOK_FOLLOWED_BITS];

@@ -46,6 +46,7 @@ struct knote;
  * No two of them are called at once for one knote. With KEVENT_FILTER_QUICK they
  * are called with the queue locked or not; without it, or if a knote of a
  * descriptor is KNOTE_SLOW, only @delivered may be called with the queue locked.
+ * So the former must not wait for anybody who may be waiting for the queue.
  * Callbacks of the source tell the queue with knote_activate(), from any context.
  */
 struct kevent_filter {

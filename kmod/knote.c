@@ -15,7 +15,7 @@ static DEFINE_PER_CPU(long, knotes);
 
 /*
  * Make a knote from the change that asks for it. It is charged to the queue's
- * user and to the caller's memory cgroup; it is in no table yet.
+ * user and to the caller's memory cgroup; it is in no table yet. Context: kq->mtx.
  */
 struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
 			  const struct kevent_record *kev)
@@ -57,7 +57,7 @@ struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
  * to it. That is also so for those that were in kq->idents, although RCU protects
  * hash tables: it is looked up and walked only with the queue locked, and the
  * worker that resizes it steps on knotes only in buckets that it has locked.
- * Context: kn->kq is still valid.
+ * Context: kq->mtx, as for knote_alloc().
  */
 void knote_free(struct knote *kn)
 {

@@ -120,7 +120,7 @@ static int apply_batch(struct kqueue *kq, struct kevent_record *changes,
 	return stored;
 }
 
-/* Copy a batch in; the counterpart of store_records() in scan.c. */
+/* Copy a batch in; the counterpart of store_record() in scan.c. */
 static bool load_records(struct kevent_record *kev,
 			 const struct kevent_record __user *from, int n)
 {

@@ -98,8 +98,8 @@ static bool nest_allowed(struct nest_room *room, struct kqueue *parent,
 }
 
 /*
- * Note that @parent is to watch @child, of the same table. Returns the link for nest_remove(), or
- * an error pointer: -ELOOP, -ENOMEM. Context: may sleep.
+ * Note that @parent is to watch @child, of the same table. Returns the link for
+ * nest_remove(), or an error pointer: -ELOOP, -ENOMEM. Context: may sleep.
  */
 struct nest_link *nest_add(struct kqueue *parent, struct kqueue *child)
 {

@@ -5,9 +5,9 @@
  *
  * A knote that fires goes to the inbox, which takes no lock. From there it comes
  * in order to kq->fresh, where most are met by a scan without ever having been
- * on a list; what stays ready, or must be taken out of the middle, is on
- * kq->ready. A scan takes knotes off, and has them to itself until it puts them
- * back: see knote.h.
+ * on a list; so does, with the queue locked, what a change finds ready. What
+ * stays ready, or must be taken out of the middle, is on kq->ready. A scan takes
+ * knotes off, and has them to itself until it puts them back: see knote.h.
  */
 
 #include <linux/sched.h>
