@@ -20,19 +20,20 @@
  */
 static noinline bool kqueue_sleep(struct kqueue *kq, ktime_t deadline)
 {
-	ktime_t *expires = deadline == KTIME_MAX ? NULL : &deadline;
-	bool timed_out;
+	bool timed_out = false;
 	DECLARE_SWAITQUEUE(wait);
 
 	prepare_to_swait_exclusive(&kq->waiters, &wait,
 				   TASK_INTERRUPTIBLE | TASK_FREEZABLE);
-	if (!kqueue_has_ready(kq) && !READ_ONCE(kq->closing) &&
-	    !signal_pending(current))
-		timed_out = !schedule_hrtimeout_range(expires,
+	if (kqueue_has_ready(kq) || READ_ONCE(kq->closing) ||
+	    signal_pending(current))
+		timed_out = ktime_get() >= deadline;
+	else if (deadline == KTIME_MAX)
+		schedule();
+	else
+		timed_out = !schedule_hrtimeout_range(&deadline,
 						      current->timer_slack_ns,
 						      HRTIMER_MODE_ABS);
-	else
-		timed_out = expires && ktime_get() >= deadline;
 	finish_swait(&kq->waiters, &wait);
 	return timed_out;
 }
