@@ -16,6 +16,7 @@
 #include "fdclose.h"
 #include "filters/mark.h"
 #include "kqueue.h"
+#include "record.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -118,32 +119,6 @@ static int apply_batch(struct kqueue *kq, struct kevent_record *changes,
 		stored += ret;
 	}
 	return stored;
-}
-
-/* Copy a batch in; the counterpart of store_record() in scan.c. */
-static bool load_records(struct kevent_record *kev,
-			 const struct kevent_record __user *from, int n)
-{
-	if (!user_read_access_begin(from, n * sizeof(*from)))
-		return false;
-	for (; n; n--, kev++, from++) {
-		unsafe_get_user(kev->ident, &from->ident, fault);
-		unsafe_get_user(kev->filter, &from->filter, fault);
-		unsafe_get_user(kev->flags, &from->flags, fault);
-		unsafe_get_user(kev->fflags, &from->fflags, fault);
-		unsafe_get_user(kev->data, &from->data, fault);
-		unsafe_get_user(kev->udata, &from->udata, fault);
-		unsafe_get_user(kev->ext[0], &from->ext[0], fault);
-		unsafe_get_user(kev->ext[1], &from->ext[1], fault);
-		unsafe_get_user(kev->ext[2], &from->ext[2], fault);
-		unsafe_get_user(kev->ext[3], &from->ext[3], fault);
-	}
-	user_read_access_end();
-	return true;
-
-fault:
-	user_read_access_end();
-	return false;
 }
 
 /*

@@ -14,10 +14,10 @@
 #include <linux/indirect_call_wrapper.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
-#include <linux/uaccess.h>
 
 #include "compat.h"
 #include "kqueue.h"
+#include "record.h"
 #include "trace.h"
 
 /* How many knotes a scan holds at a time. */
@@ -199,58 +199,6 @@ static void knote_measure(struct knote *kn, struct kevent_record *kev,
 	data = kn->ops->measure(kn, scratch);
 	if (data >= 0)
 		kev->data = data;
-}
-
-/*
- * Store a record, or a part of it if that faults. Without the checks that
- * copy_to_user() has for sizes not known in advance.
- */
-static bool store_record(const struct kevent_record *kev,
-			 struct kevent_record __user *to)
-{
-	if (!user_write_access_begin(to, sizeof(*to)))
-		return false;
-	unsafe_put_user(kev->ident, &to->ident, fault);
-	unsafe_put_user(kev->filter, &to->filter, fault);
-	unsafe_put_user(kev->flags, &to->flags, fault);
-	unsafe_put_user(kev->fflags, &to->fflags, fault);
-	unsafe_put_user(kev->data, &to->data, fault);
-	unsafe_put_user(kev->udata, &to->udata, fault);
-	unsafe_put_user(kev->ext[0], &to->ext[0], fault);
-	unsafe_put_user(kev->ext[1], &to->ext[1], fault);
-	unsafe_put_user(kev->ext[2], &to->ext[2], fault);
-	unsafe_put_user(kev->ext[3], &to->ext[3], fault);
-	user_write_access_end();
-	return true;
-
-fault:
-	user_write_access_end();
-	return false;
-}
-
-/* The same of what a filter has reported, with what the knote has to add. */
-static __always_inline bool store_event(const struct knote *kn,
-					const struct kevent_record *kev,
-					struct kevent_record __user *to)
-{
-	if (!user_write_access_begin(to, sizeof(*to)))
-		return false;
-	unsafe_put_user(kn->ident, &to->ident, fault);
-	unsafe_put_user(kn->filter, &to->filter, fault);
-	unsafe_put_user(kev->flags, &to->flags, fault);
-	unsafe_put_user(kev->fflags, &to->fflags, fault);
-	unsafe_put_user(kev->data, &to->data, fault);
-	unsafe_put_user(kn->udata, &to->udata, fault);
-	unsafe_put_user(kev->ext[0], &to->ext[0], fault);
-	unsafe_put_user(kev->ext[1], &to->ext[1], fault);
-	unsafe_put_user(kn->ext[2], &to->ext[2], fault);
-	unsafe_put_user(kn->ext[3], &to->ext[3], fault);
-	user_write_access_end();
-	return true;
-
-fault:
-	user_write_access_end();
-	return false;
 }
 
 /*
