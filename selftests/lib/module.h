@@ -13,11 +13,8 @@
 /* Returns 0, or the errno; @path is of the environment, and may be NULL. */
 static inline int module_load(const char *path, const char *params)
 {
-	int fd, err = 0;
+	int fd = open(path ?: "", O_RDONLY | O_CLOEXEC), err = 0;
 
-	if (!path)
-		return ENOENT;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || syscall(SYS_finit_module, fd, params, 0))
 		err = errno;
 	if (fd >= 0)
