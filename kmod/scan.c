@@ -291,32 +291,33 @@ static bool knote_stays(struct knote *kn)
 }
 
 /*
- * Let go of a knote, which is off all lists, for good. The lock may be given up
- * meanwhile.
+ * A knote that is off all lists is to be dropped: it leaves the tables, but as it
+ * is TAKEN that is all. Who lets go of it ends it.
  */
-static void scan_drop(struct kqueue *kq, struct knote *kn)
+static void scan_doom(struct kqueue *kq, struct knote *kn)
 {
 	/* From here on its source may put it on the inbox. */
 	atomic_andnot(KNOTE_QUEUED, &kn->state);
-	if (kn->status & KNOTE_DEAD) {
-		kqueue_let_go(kq, kn, KNOTE_TAKEN);
-		return;
-	}
-	kn->status &= ~KNOTE_TAKEN;
-	kqueue_drop(kq, kn);
+	if (!(kn->status & KNOTE_DEAD))
+		kqueue_drop(kq, kn);
 }
 
-/* Let go of those that are to be dropped, and are held until now. */
+/*
+ * Drop those that are held until now. That may mean to wait, with the lock given
+ * up; when it is, nobody waits for any of them, nor finds it.
+ */
 static void scan_drop_all(struct scan *scan)
 {
+	unsigned int left;
 	struct knote *kn;
 
-	while (scan->drops) {
-		kn = scan->knotes[__ffs(scan->drops)];
-		scan->drops &= scan->drops - 1;
+	for (left = scan->drops; left; left &= left - 1) {
+		kn = scan->knotes[__ffs(left)];
 		kn->status &= ~KNOTE_BUSY;
-		scan_drop(scan->kq, kn);
+		scan_doom(scan->kq, kn);
 	}
+	for (left = scan->drops; left; left &= left - 1)
+		kqueue_let_go(scan->kq, scan->knotes[__ffs(left)], KNOTE_TAKEN);
 }
 
 /*
@@ -468,7 +469,8 @@ static bool scan_store_slowly(struct scan *scan, struct knote *kn,
 			knote_forget(kn, kev);
 	}
 	if ((kn->status & KNOTE_DEAD) || (stored && (kn->flags & EV_ONESHOT))) {
-		scan_drop(kq, kn);
+		scan_doom(kq, kn);
+		kqueue_let_go(kq, kn, KNOTE_TAKEN);
 	} else {
 		kn->status &= ~KNOTE_TAKEN;
 		if (!stored || knote_stays(kn) || !knote_rest(kn)) {

@@ -116,8 +116,8 @@ static noinline int grow_fds(struct kqueue *kq, unsigned int fd)
 
 /*
  * The table is there from the first on: most queues have none, and its memory is
- * charged to nobody, 16 bytes a knote at most. It cannot grow twice without its
- * worker, for which we wait if a program is so fast. -EEXIST if another thread
+ * charged to nobody, 16 bytes a knote at most. It may want its worker to have
+ * caught up, for which we wait if a program is so fast. -EEXIST if another thread
  * was faster, -EBADF if the queue was closed.
  */
 static noinline int insert_ident(struct kqueue *kq, struct knote *kn)
