@@ -39,7 +39,7 @@ copy_modules() {
 }
 
 # Modules of the kernels themselves, for tests: each after those that it needs.
-kernel_modules='udp_tunnel ip6_udp_tunnel libcrc32c sctp tipc vsock
+kernel_modules='udp_tunnel ip6_udp_tunnel crc32c_generic libcrc32c sctp tipc vsock
 	vmw_vsock_virtio_transport_common vsock_loopback'
 
 # copy_kernel_modules FROM TO: those of $kernel_modules that the kernel in FROM has.
