@@ -17,6 +17,7 @@
 #include <linux/hrtimer.h>
 #include <linux/pipe_fs_i.h>
 #include <linux/ptrace.h>
+#include <linux/tracepoint.h>
 #include <linux/version.h>
 #include <net/sock.h>
 
@@ -92,6 +93,14 @@ static inline unsigned long kevent_ftrace_arg(struct ftrace_regs *fregs, int n)
 }
 #endif
 #endif /* KEVENT_CLOSE_FTRACE */
+
+/* Declared also where there are none, but then not there. */
+#ifndef CONFIG_TRACEPOINTS
+#define tracepoint_probe_register(tp, func, data)	\
+	((void)(tp), (void)(func), -EOPNOTSUPP)
+#define tracepoint_probe_unregister(tp, func, data)	do { } while (0)
+#define for_each_kernel_tracepoint(func, data)		((void)(func))
+#endif
 
 /*
  * How many bytes a unix stream has for its reader, or -EINVAL if it listens. All

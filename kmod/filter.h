@@ -17,6 +17,8 @@ struct knote;
 #define KEVENT_FILTER_FD	BIT(0)
 /* Its functions never wait for others for long: neither sources nor users. */
 #define KEVENT_FILTER_QUICK	BIT(1)
+/* With QUICK: but for attach and detach. */
+#define KEVENT_FILTER_SLOW_ENDS	BIT(2)
 
 /**
  * struct kevent_filter - the functions of a filter
@@ -44,9 +46,10 @@ struct knote;
  *	knotes with EV_CLEAR. Optional.
  *
  * No two of them are called at once for one knote. With KEVENT_FILTER_QUICK they
- * are called with the queue locked or not; without it, or if a knote of a
- * descriptor is KNOTE_SLOW, only @delivered may be called with the queue locked.
- * So the former must not wait for anybody who may be waiting for the queue.
+ * are called with the queue locked or not, so they must not wait for anybody who
+ * may be waiting for it; @attach and @detach are never if there is
+ * KEVENT_FILTER_SLOW_ENDS as well. Without, or if a knote of a descriptor is
+ * KNOTE_SLOW, only @delivered may be called with the queue locked.
  * Callbacks of the source tell the queue with knote_activate(), from any context.
  */
 struct kevent_filter {
@@ -76,6 +79,7 @@ extern const struct kevent_filter kevent_read_filter;
 extern const struct kevent_filter kevent_write_filter;
 extern const struct kevent_filter kevent_except_filter;
 extern const struct kevent_filter kevent_empty_filter;
+extern const struct kevent_filter kevent_signal_filter;
 extern const struct kevent_filter kevent_timer_filter;
 extern const struct kevent_filter kevent_user_filter;
 

@@ -40,6 +40,8 @@ struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
 		kevent_filter_hold(ops);
 		if (!(ops->flags & KEVENT_FILTER_QUICK))
 			kn->status = KNOTE_SLOW;
+		if (ops->flags & KEVENT_FILTER_SLOW_ENDS)
+			atomic_set(&kn->state, KNOTE_SLOW_ENDS);
 	}
 	kn->ident = kev->ident;
 	kn->filter = kev->filter;

@@ -37,6 +37,8 @@
  *  fsnotify mark an allocation of its own (filters/mark.c), shared by all
  *               knotes of an inode: its callback may run after the last was
  *               detached and then finds none.
+ *  signal node  the same for all knotes of a signal of a process
+ *               (filters/signal.c). The probe finds it under RCU.
  *  hrtimer      embedded; detach cancels it and waits.
  *  filter       a knote of another module's filter holds that module.
  *
@@ -77,11 +79,11 @@
  * when they close descriptors, and the lock of an open fdinfo. Under it, any
  * of: memory reclaim's locks, those that the poll methods of sources which are
  * not SLOW take, another queue's mtx (trylock only), kq->idents.mutex, a
- * file_mark's lock, the descriptor table's file_lock, a close table bucket and a
+ * teller's lock, the descriptor table's file_lock, a close table bucket and a
  * crowd's lock under that. Not under it, since strangers may hold them for some
- * time: fsnotify's mark_mutex and a nest_room's lock. Under a source's lock (that
- * is, in a wake callback) or a file_mark's, only kq->waiters.lock, which is a raw
- * one, and those of irq_work and workqueues.
+ * time: fsnotify's mark_mutex, a nest_room's lock and that of probes. Under a
+ * source's lock (that is, in a wake callback) or a teller's, only
+ * kq->waiters.lock, which is a raw one, and those of irq_work and workqueues.
  */
 #ifndef _KEVENT_KNOTE_H
 #define _KEVENT_KNOTE_H
@@ -99,6 +101,7 @@
 
 struct kqueue;
 struct file;
+struct teller;
 
 /* Bits of knote.state, changed atomically by anybody. */
 /*
@@ -142,24 +145,37 @@ struct knote_wait {
 };
 
 /**
+ * struct knote_told - the part of a knote that is told of things by a teller
+ * @node: on a list of the teller's, under its lock; empty if on none
+ * @teller: holds a reference to it
+ */
+struct knote_told {
+	struct list_head node;
+	struct teller *teller;
+};
+
+/**
  * struct knote_poll - a descriptor's knote's part
+ * @told: instead of @wait, of a file with a mark
+ * @wait: on the file's first wait queue. @wait.private is the filter's: the chain
+ *	of further knote_waits, or a queue's nest_link
  * @file: what the descriptor meant when it was registered
  * @close_node: in the close table, under the bucket's lock
  * @crowd_node: in a crowd instead, under the crowd's lock
  * @close_work: the hook's, once it has taken the knote out of the table
- * @wait: on the file's first wait queue; of what has none but a file_mark, its
- *	entry is on that. @wait.private is the filter's: the chain of further
- *	knote_waits, a file_mark or a queue's nest_link
  * @whead: that queue; NULL if there is none, or no more (POLLFREE)
  */
 struct knote_poll {
+	union {
+		struct knote_told told;
+		wait_queue_entry_t wait;
+	};
 	struct file *file;
 	union {
 		struct hlist_bl_node close_node;
 		struct list_head crowd_node;
 		struct callback_head close_work;
 	};
-	wait_queue_entry_t wait;
 	wait_queue_head_t *whead;
 };
 
@@ -172,6 +188,18 @@ struct knote_poll {
 struct knote_timer {
 	struct hrtimer timer;
 	u64 count;
+};
+
+/**
+ * struct knote_signal - a signal's knote's part
+ * @told: by the process's signal_node
+ * @seen: how many had been sent when it was registered, and delivered since
+ * @exec_id: which program of the process has registered it
+ */
+struct knote_signal {
+	struct knote_told told;
+	u64 seen;
+	u64 exec_id;
 };
 
 /**
@@ -195,12 +223,15 @@ struct knote_timer {
  * @ext: the user's
  * @poll: of a descriptor
  * @timer: of a timer
+ * @signal: of a signal
+ * @told: the beginning of the others, where there is a teller
  * @priv: of any other filter
  *
  * @status and what links the knote are under kq->mtx, except @inbox and @state,
- * @poll.close_node (the bucket's lock), @poll.crowd_node (the crowd's lock) and
- * the entry and head of @poll.wait (the source's lock, and RCU). The rest belongs
- * to who holds the knote BUSY, or if nobody does, to who has kq->mtx.
+ * @poll.close_node (the bucket's lock), @poll.crowd_node (the crowd's lock),
+ * @told.node (the teller's lock) and the entry and head of @poll.wait (the source's
+ * lock, and RCU). The rest belongs to who holds the knote BUSY, or if nobody does,
+ * to who has kq->mtx.
  */
 struct knote {
 	union {
@@ -227,6 +258,8 @@ struct knote {
 	union {
 		struct knote_poll poll;
 		struct knote_timer timer;
+		struct knote_signal signal;
+		struct knote_told told;
 		void *priv[2];
 	};
 };

@@ -15,7 +15,10 @@
 #include "compat.h"
 #include "fdclose.h"
 #include "filters/mark.h"
+#include "filters/signal.h"
+#include "filters/tell.h"
 #include "kqueue.h"
+#include "probe.h"
 #include "record.h"
 
 #define CREATE_TRACE_POINTS
@@ -303,9 +306,16 @@ static int __init kevent_init(void)
 	ret = file_marks_init();
 	if (ret)
 		goto free_queues;
-	ret = fdclose_init(kqueue_drop_closed);
+	ret = signal_nodes_init();
 	if (ret)
 		goto free_files;
+	probes_init();
+	ret = tell_init();
+	if (ret)
+		goto free_signals;
+	ret = fdclose_init(kqueue_drop_closed);
+	if (ret)
+		goto free_tell;
 
 	kevent_device.mode = mode & 0777;
 	ret = misc_register(&kevent_device);
@@ -315,6 +325,10 @@ static int __init kevent_init(void)
 
 free_fdclose:
 	fdclose_exit();
+free_tell:
+	tell_exit();
+free_signals:
+	signal_nodes_exit();
 free_files:
 	file_marks_exit();
 free_queues:
@@ -327,12 +341,15 @@ module_init(kevent_init);
 
 /*
  * No queue is open, each would hold the module; what is left is what runs
- * after the last close: see fdclose_exit() and file_marks_exit().
+ * after the last close.
  */
 static void __exit kevent_exit(void)
 {
 	misc_deregister(&kevent_device);
 	fdclose_exit();
+	tell_exit();
+	probes_exit();
+	signal_nodes_exit();
 	file_marks_exit();
 	kqueue_exit();
 	knote_cache_exit();

@@ -10,6 +10,7 @@
 #include "../kqueue.h"
 #include "file.h"
 #include "mark.h"
+#include "tell.h"
 
 /* Only regular files that are read can have more to read later. */
 static bool file_needs_mark(const struct knote *kn)
@@ -38,9 +39,9 @@ int file_attach(struct knote *kn)
 
 void file_detach(struct knote *kn)
 {
-	if (!kn->poll.wait.private)
+	if (!kn->told.teller)
 		return;
-	file_mark_detach(kn);
+	teller_detach(kn);
 	kevent_user_give_back(kn->kq->user, KEVENT_FILES);
 }
 
@@ -50,7 +51,7 @@ bool file_readable(struct knote *kn, struct kevent_record *kev)
 	struct file *file = kn->poll.file;
 	struct inode *inode = file_inode(file);
 
-	if (kn->poll.wait.private)
+	if (kn->told.teller)
 		file_mark_arm(kn);
 	if (S_ISBLK(inode->i_mode))
 		inode = file->f_mapping->host;

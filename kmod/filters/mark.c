@@ -1,74 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Being told when a file changes: any number of knotes, at a cost to whoever
- * changes the file that does not depend on how many they are.
- *
- * fsnotify calls each mark of an inode in turn, in the thread that writes. So
- * all knotes of an inode share one mark, of whatever queue and user they are,
- * and the mark lists those that are armed: that have looked at the file since
- * they were last told. A change tells a few of them itself and leaves the rest
- * to a work item. Who has been told is off the list, so that the next change
- * finds nothing to do, until the knote's queue looks at the file again.
- *
- * A knote is armed before it looks:
- *
- *	change				look
- *	the file is larger		onto the list, under the lock
- *	who is on the list, under the	is the file larger?
- *	lock?
- *
- * Whoever takes the lock second sees what the other did before. The knote is
- * told, or has seen the change, or both; in no order neither. And it is told by
- * a change that came after it was armed, never by an earlier one that the work
- * item has not finished telling of: what is left to that is on a list of its
- * own, from which arming takes the knote.
+ * Being told when a file changes. fsnotify calls each mark of an inode in turn, in
+ * the thread that writes. So all knotes of an inode share one mark, of whatever
+ * queue and user they are, and the mark has a teller (tell.h) for them.
  */
 
 #include <linux/fs.h>
 #include <linux/fsnotify_backend.h>
-#include <linux/refcount.h>
 #include <linux/slab.h>
-#include <linux/spinlock.h>
 #include <linux/wait_bit.h>
-#include <linux/workqueue.h>
 
 #include "../compat.h"
 #include "../knote.h"
 #include "mark.h"
-
-/*
- * How many knotes a change tells itself, and the work item without a pause. A
- * user can make inotify do more at each write: it lets him have 128 instances.
- */
-#define TELL_MAX	16
+#include "tell.h"
 
 /**
  * struct file_mark - the mark of an inode
  * @mark: fsnotify's, which frees the structure when nobody looks at it any more
- * @refs: one for each knote, and one for @work while it is queued or runs; who
- *	gives back the last takes the mark off the inode
- * @lock: protects the lists, and with them the knotes: a knote is activated
- *	under it, and detach takes it off under it. It may be taken under kq->mtx;
- *	under it, only raw locks are: what knote_activate() and queue_work() take
- * @armed: knotes to tell of the next change, in the order in which they looked
- * @late: knotes that @work is to tell of the changes so far
- * @work: tells them
- *
- * A knote's node is poll.wait.entry, which is empty while it is on no list; its
- * mark is poll.wait.private.
+ * @teller: who gives back its last reference takes the mark off the inode
  */
 struct file_mark {
 	struct fsnotify_mark mark;
-	refcount_t refs;
-	spinlock_t lock;	/* protects armed and late */
-	struct list_head armed;
-	struct list_head late;
-	struct work_struct work;
+	struct teller teller;
 };
 
 /* It takes no duplicates: an inode has at most one of our marks. */
 static struct fsnotify_group *file_group;
-static struct workqueue_struct *file_wq;
 
 /*
  * Marks not yet freed. fanotify can hold on to one while it waits for an
@@ -76,67 +34,25 @@ static struct workqueue_struct *file_wq;
  */
 static atomic_t file_marks = ATOMIC_INIT(0);
 
-static void put_mark(struct file_mark *fm)
+static void end_mark(struct teller *teller)
 {
-	if (!refcount_dec_and_test(&fm->refs))
-		return;
+	struct file_mark *fm = container_of(teller, struct file_mark, teller);
+
 	fsnotify_destroy_mark(&fm->mark, file_group);
 	fsnotify_put_mark(&fm->mark);
 }
 
-/* Tell the first few. */
-static void tell(struct file_mark *fm, struct list_head *list)
-{
-	struct knote *kn;
-	int i;
-
-	lockdep_assert_held(&fm->lock);
-
-	for (i = 0; i < TELL_MAX && !list_empty(list); i++) {
-		kn = list_first_entry(list, struct knote, poll.wait.entry);
-		list_del_init(&kn->poll.wait.entry);
-		knote_activate(kn);
-	}
-}
-
-static void tell_late(struct work_struct *work)
-{
-	struct file_mark *fm = container_of(work, struct file_mark, work);
-	bool more;
-
-	do {
-		spin_lock(&fm->lock);
-		tell(fm, &fm->late);
-		more = !list_empty(&fm->late);
-		spin_unlock(&fm->lock);
-		cond_resched();
-	} while (more);
-	put_mark(fm);
-}
-
-/*
- * Context: whoever changed the file, possibly with its inode locked. The last
- * knote may have gone, and the last reference with it: then both lists are
- * empty, and stay so.
- */
+/* Context: whoever changed the file, possibly with its inode locked. */
 static int file_changed(struct fsnotify_mark *mark, u32 mask,
 			struct inode *inode, struct inode *dir,
 			const struct qstr *name, u32 cookie)
 {
 	struct file_mark *fm = container_of(mark, struct file_mark, mark);
+	unsigned long flags;
 
-	spin_lock(&fm->lock);
-	tell(fm, &fm->armed);
-	if (!list_empty(&fm->armed)) {
-		list_splice_tail_init(&fm->armed, &fm->late);
-		/*
-		 * Those on the list have a reference each, and the work cannot
-		 * get to giving one back before the lock is free.
-		 */
-		if (queue_work(file_wq, &fm->work))
-			refcount_inc(&fm->refs);
-	}
-	spin_unlock(&fm->lock);
+	raw_spin_lock_irqsave(&fm->teller.lock, flags);
+	teller_tell(&fm->teller);
+	raw_spin_unlock_irqrestore(&fm->teller.lock, flags);
 	return 0;
 }
 
@@ -161,7 +77,7 @@ static struct file_mark *find_mark(struct inode *inode)
 	if (!mark)
 		return NULL;
 	fm = container_of(mark, struct file_mark, mark);
-	if (!refcount_inc_not_zero(&fm->refs)) {
+	if (!refcount_inc_not_zero(&fm->teller.refs)) {
 		/* Who gave back the last has yet to do this; no harm in twice. */
 		fsnotify_destroy_mark(mark, file_group);
 		fm = NULL;
@@ -181,11 +97,7 @@ static struct file_mark *make_mark(struct inode *inode)
 	atomic_inc(&file_marks);
 	fsnotify_init_mark(&fm->mark, file_group);
 	fm->mark.mask = FS_MODIFY;
-	refcount_set(&fm->refs, 1);
-	spin_lock_init(&fm->lock);
-	INIT_LIST_HEAD(&fm->armed);
-	INIT_LIST_HEAD(&fm->late);
-	INIT_WORK(&fm->work, tell_late);
+	teller_init(&fm->teller, end_mark);
 
 	ret = fsnotify_add_inode_mark(&fm->mark, inode, 0);
 	if (ret) {
@@ -212,54 +124,33 @@ int file_mark_attach(struct knote *kn)
 	if (IS_ERR(fm))
 		return PTR_ERR(fm);
 
-	INIT_LIST_HEAD(&kn->poll.wait.entry);
-	kn->poll.wait.private = fm;
+	BUILD_BUG_ON(offsetof(struct knote, poll.told) !=
+		     offsetof(struct knote, told));
+	teller_attach(&fm->teller, kn);
 	return 0;
-}
-
-/* After this the knote is not told any more. */
-void file_mark_detach(struct knote *kn)
-{
-	struct file_mark *fm = kn->poll.wait.private;
-
-	spin_lock(&fm->lock);
-	list_del_init(&kn->poll.wait.entry);
-	spin_unlock(&fm->lock);
-	put_mark(fm);
 }
 
 /* Have the knote told of the next change. To be called before each look. */
 void file_mark_arm(struct knote *kn)
 {
-	struct file_mark *fm = kn->poll.wait.private;
-
-	spin_lock(&fm->lock);
-	list_move_tail(&kn->poll.wait.entry, &fm->armed);
-	spin_unlock(&fm->lock);
+	raw_spin_lock_irq(&kn->told.teller->lock);
+	teller_arm(kn);
+	raw_spin_unlock_irq(&kn->told.teller->lock);
 }
 
 int __init file_marks_init(void)
 {
-	file_wq = alloc_workqueue("kevent_files", WQ_UNBOUND, 0);
-	if (!file_wq)
-		return -ENOMEM;
 	/*
 	 * All users share the group's mutex: no reclaim under it may wait for
 	 * a file system.
 	 */
 	file_group = fsnotify_alloc_group(&file_mark_ops, FSNOTIFY_GROUP_NOFS);
-	if (IS_ERR(file_group)) {
-		destroy_workqueue(file_wq);
-		return PTR_ERR(file_group);
-	}
-	return 0;
+	return PTR_ERR_OR_ZERO(file_group);
 }
 
-/* Context: all knotes are detached, their marks may be waiting to be freed. */
+/* Context: after tell_exit(); marks may be waiting to be freed. */
 void file_marks_exit(void)
 {
-	/* The works give back their references. */
-	destroy_workqueue(file_wq);
 	fsnotify_put_group(file_group);
 	wait_var_event(&file_marks, !atomic_read(&file_marks));
 	/* The last of them may not have returned from file_free_mark() yet. */

@@ -9,7 +9,6 @@ int file_marks_init(void);
 void file_marks_exit(void);
 
 int file_mark_attach(struct knote *kn);
-void file_mark_detach(struct knote *kn);
 void file_mark_arm(struct knote *kn);
 
 #endif /* _KEVENT_FILTERS_MARK_H */
