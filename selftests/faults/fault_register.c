@@ -201,7 +201,7 @@ TEST_F(nth, add_to_many)
 	EXPECT_EQ(0, fdinfo_knotes(self->kq));
 }
 
-/* Timers and triggers; what could not be made does not fire, either. */
+/* Timers, triggers and signals; what could not be made does not fire, either. */
 TEST_F(nth, add_ident)
 {
 	struct list l = { .n = 0 };
@@ -225,6 +225,11 @@ TEST_F(nth, add_ident)
 	l.n = 0;
 	list_add(&l, 1, EVFILT_USER, EV_ADD | EV_FORCEONESHOT, 0, 0);
 	c.name = "add trigger, to be delivered now";
+	EXPECT_EQ(NULL, fault_each(&self->f, &c));
+	l.n = 0;
+	list_add(&l, SIGUSR1, EVFILT_SIGNAL, EV_ADD, 0, 0);
+	c.name = "add signal";
+	c.least = 2;
 	EXPECT_EQ(NULL, fault_each(&self->f, &c));
 	ASSERT_EQ(0, kq_count(self->kq));
 }

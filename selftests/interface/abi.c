@@ -419,7 +419,8 @@ static bool has_filter(const struct kevent_info *info, int filter)
 TEST_F(abi, info)
 {
 	static const int filter[] = { EVFILT_READ, EVFILT_WRITE, EVFILT_TIMER,
-				      EVFILT_USER, EVFILT_EMPTY, EVFILT_EXCEPT };
+				      EVFILT_USER, EVFILT_EMPTY, EVFILT_EXCEPT,
+				      EVFILT_SIGNAL };
 	struct {
 		struct kevent_info info;
 		char tail[40];
