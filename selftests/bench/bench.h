@@ -92,6 +92,7 @@ extern const char *const engine_name[MAX_COLUMNS + 1];
 
 int queue_open(void);		/* kqueue() or the end */
 int epoll_open(void);
+bool reload_module(void);
 void __noreturn check_failed(const char *what);
 
 static inline void check(bool ok, const char *what)
@@ -106,6 +107,7 @@ void bench_register(void);
 void bench_rearm(void);
 void bench_timer(void);
 void bench_user(void);
+void bench_signal(void);
 void bench_close(void);
 void bench_memory(void);
 void bench_producers(void);

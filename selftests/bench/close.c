@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/event.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,21 +69,6 @@ static void close_elsewhere(struct series *s)
 	series_add(s, median);
 	close(fd[0]);
 	close(fd[1]);
-}
-
-/* Load the module anew: false if we are not told where it is, or may not. */
-static bool reload_module(void)
-{
-	const char *path = getenv("KEVENT_KO");
-	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	bool ok;
-
-	if (fd < 0)
-		return false;
-	ok = !syscall(SYS_delete_module, "kevent", O_NONBLOCK) &&
-	     !syscall(SYS_finit_module, fd, "", 0);
-	close(fd);
-	return ok;
 }
 
 /* Back comes whether there is something to measure. */

@@ -5,6 +5,7 @@
  * poll() and select() it must look for them itself.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/event.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -192,3 +194,18 @@ const struct engine engine[ENGINES] = {
 	[POLL] = { poll_start, poll_collect, poll_stop, can_level },
 	[SELECT] = { select_start, select_collect, select_stop, select_can },
 };
+
+/* Load the module anew: false if we are not told where it is, or may not. */
+bool reload_module(void)
+{
+	const char *path = getenv("KEVENT_KO");
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = !syscall(SYS_delete_module, "kevent", O_NONBLOCK) &&
+	     !syscall(SYS_finit_module, fd, "", 0);
+	close(fd);
+	return ok;
+}

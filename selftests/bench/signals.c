@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Signals, against signalfd with epoll; and what they cost who does not listen. */
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/event.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+/* Registrations of another process: so many queues watch so many signals each. */
+#define OTHER_QUEUES	16
+#define OTHER_SIGNALS	62
+
+static void kevent_signal(struct series *s)
+{
+	int i, got, kq = queue_open();
+	struct kevent change, ev;
+	pid_t pid = getpid();
+	long long start, end;
+
+	EV_SET(&change, SIGUSR1, EVFILT_SIGNAL, EV_ADD, 0, 0, NULL);
+	check(!kevent(kq, &change, 1, NULL, 0, NULL), "kevent");
+	signal(SIGUSR1, SIG_IGN);
+	for (i = 0; i < opt.ops; i++) {
+		start = now();
+		kill(pid, SIGUSR1);
+		got = kevent(kq, NULL, 0, &ev, 1, NULL);
+		end = now();
+		check(got == 1 && ev.data == 1, "the signal was not delivered");
+		series_add(s, end - start);
+	}
+	signal(SIGUSR1, SIG_DFL);
+	close(kq);
+}
+
+static void signalfd_signal(struct series *s)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int i, fd, ep = epoll_open();
+	struct signalfd_siginfo info;
+	pid_t pid = getpid();
+	long long start, end;
+	sigset_t set;
+	bool good;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC);
+	check(fd >= 0 && !epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev), "signalfd");
+	for (i = 0; i < opt.ops; i++) {
+		start = now();
+		good = !kill(pid, SIGUSR1) &&
+		       epoll_wait(ep, &ev, 1, -1) == 1 &&
+		       read(fd, &info, sizeof(info)) == sizeof(info);
+		end = now();
+		check(good && info.ssi_signo == SIGUSR1, "the signal was lost");
+		series_add(s, end - start);
+	}
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	close(fd);
+	close(ep);
+}
+
+/* Another process, which watches nothing, is sent signals: back comes its median. */
+static void send_elsewhere(struct series *s)
+{
+	struct series own = {};
+	long long start, end;
+	int i, fd[2], status;
+	double median;
+	pid_t pid;
+
+	check(!pipe(fd), "pipe");
+	pid = fork();
+	check(pid >= 0, "fork");
+	if (!pid) {
+		pid = getpid();
+		signal(SIGUSR1, SIG_IGN);
+		for (i = 0; i < opt.ops; i++) {
+			start = now();
+			kill(pid, SIGUSR1);
+			end = now();
+			series_add(&own, end - start);
+		}
+		median = series_median(&own) + clock_cost();
+		_exit(write(fd[1], &median, sizeof(median)) != sizeof(median));
+	}
+	check(read(fd[0], &median, sizeof(median)) == sizeof(median) &&
+	      waitpid(pid, &status, 0) == pid && !status, "the other process");
+	series_add(s, median);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+/* A process that watches very many, until @fd's other end is closed. */
+static void watch_many(int ready, int fd)
+{
+	struct kevent change;
+	int i, sig, kq;
+	char byte = 0;
+
+	for (i = 0; i < OTHER_QUEUES; i++) {
+		kq = queue_open();
+		for (sig = 1; sig <= OTHER_SIGNALS; sig++) {
+			EV_SET(&change, sig, EVFILT_SIGNAL, EV_ADD, 0, 0, NULL);
+			check(!kevent(kq, &change, 1, NULL, 0, NULL), "kevent");
+		}
+	}
+	check(write(ready, &byte, 1) == 1, "pipe");
+	_exit(read(fd, &byte, 1) != 0);
+}
+
+static void send_beside_watcher(struct series *s)
+{
+	int ready[2], go[2], status;
+	char byte;
+	pid_t pid;
+
+	check(!pipe(ready) && !pipe(go), "pipe");
+	pid = fork();
+	check(pid >= 0, "fork");
+	if (!pid) {
+		close(go[1]);
+		watch_many(ready[1], go[0]);
+	}
+	close(go[0]);
+	check(read(ready[0], &byte, 1) == 1, "the other process");
+	send_elsewhere(s);
+	close(go[1]);
+	check(waitpid(pid, &status, 0) == pid && !status, "the other process");
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void bench_signal_tax(void)
+{
+	static const char *const columns[] = { "others do", "nobody", NULL };
+	struct series busy = {}, idle = {};
+	double value[2];
+	int round;
+
+	table_begin("Signal to a process that watches none", columns, "busy/idle");
+	for (round = 0; round < opt.rounds; round++) {
+		if (reload_module())
+			send_elsewhere(&idle);
+		send_beside_watcher(&busy);
+	}
+	value[0] = series_median(&busy);
+	value[1] = idle.n ? series_median(&idle) : NOT_MEASURED;
+	table_row(value, "%d registrations of another process",
+		  OTHER_QUEUES * OTHER_SIGNALS);
+}
+
+void bench_signal(void)
+{
+	static const char *const columns[] = { "kevent", "epoll", NULL };
+	struct series s[2] = {};
+	double value[2];
+	int round;
+
+	table_begin("Signal", columns, "kevent/epoll");
+	for (round = 0; round < opt.rounds; round++) {
+		kevent_signal(&s[KEVENT]);
+		signalfd_signal(&s[EPOLL]);
+	}
+	value[KEVENT] = series_median(&s[KEVENT]);
+	value[EPOLL] = series_median(&s[EPOLL]);
+	table_row(value, "send, wait (epoll: signalfd, read it)");
+	bench_signal_tax();
+}
