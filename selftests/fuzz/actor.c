@@ -16,6 +16,7 @@ const char *const operation_name[OPERATIONS] = {
 	[OP_CLOSE_RANGE] = "close_range",
 	[OP_DUP] = "dup, dup2, dup3",
 	[OP_POKE] = "make a source ready",
+	[OP_RAISE] = "send a signal",
 	[OP_DRAIN] = "empty a source",
 	[OP_CHANGE] = "apply changes",
 	[OP_COLLECT] = "collect events",

@@ -12,7 +12,7 @@
 
 const int16_t filter_number[FILTERS] = {
 	EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT, EVFILT_EMPTY, EVFILT_TIMER,
-	EVFILT_USER,
+	EVFILT_USER, EVFILT_SIGNAL,
 };
 
 const struct timespec no_time;
@@ -101,6 +101,19 @@ uint32_t record_generation(const struct kevent_record *kev)
 	return kev->udata >> 32;
 }
 
+/* Of a signal, whose first two parts of ext say who has sent it: we, or nobody yet. */
+static void signal_check(struct actor *a, const struct kevent_record *kev)
+{
+	if ((kev->udata & 0xffffffff) != tag_of(kev->ident, kev->filter, 0) ||
+	    kev->ext[3] != ~kev->ext[2])
+		fail(a, "signal %llu has udata %#llx, ext %#llx of another",
+		     kev->ident, kev->udata, kev->ext[2]);
+	if (kev->ext[1] != (kev->ext[0] ? getuid() : 0) ||
+	    (kev->ext[0] && kev->ext[0] != (uint64_t)getpid()))
+		fail(a, "signal %llu was sent by process %lld of user %lld", kev->ident,
+		     kev->ext[0], kev->ext[1]);
+}
+
 /* A record that answers a change, or reports an event, of one registration. */
 void record_check(struct actor *a, const struct kevent_record *kev)
 {
@@ -123,7 +136,10 @@ static void event_check(struct actor *a, const struct kevent_record *kev)
 		fail(a, "an event of filter %d, which does not exist", kev->filter);
 	if (kev->flags & ~(EV_ONESHOT | EV_CLEAR | EV_RECEIPT | EV_DISPATCH | EV_EOF))
 		fail(a, "an event with flags %#x", kev->flags);
-	record_check(a, kev);
+	if (kev->filter == EVFILT_SIGNAL)
+		signal_check(a, kev);
+	else
+		record_check(a, kev);
 	count_up(&shared->delivered[index]);
 	count_up(&shared->events);
 }

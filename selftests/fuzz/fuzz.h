@@ -35,7 +35,7 @@
 #define THREADS_MAX	16
 #define TRACE_LENGTH	32	/* operations that an actor remembers */
 #define ERRNOS		140
-#define FILTERS		6	/* that exist: see filter_number[] */
+#define FILTERS		7	/* that exist: see filter_number[] */
 
 /* rng.c: xoshiro256** */
 struct rng {
@@ -55,6 +55,7 @@ enum operation {
 	OP_CLOSE_RANGE,
 	OP_DUP,
 	OP_POKE,
+	OP_RAISE,
 	OP_DRAIN,
 	OP_CHANGE,
 	OP_COLLECT,
@@ -234,6 +235,9 @@ int source_drain(struct rng *r, enum source kind, int fd);
 int source_wait(int fd, int events);
 bool source_is_async(enum source kind);
 void signals_block(void);
+
+#define SIGNAL_BASE	(SIGRTMIN + 2)	/* ignored, and watched */
+#define SIGNALS		4
 
 /* The kinds of rounds: in a process of their own, whose main thread is @a. */
 void round_model(struct actor *a, uint64_t round);

@@ -11,7 +11,8 @@
 
 bool filter_is_fd(int filter)
 {
-	return filter != EVFILT_TIMER && filter != EVFILT_USER;
+	return filter != EVFILT_TIMER && filter != EVFILT_USER &&
+	       filter != EVFILT_SIGNAL;
 }
 
 struct file *number_file(const struct model *m, uint64_t ident)
@@ -84,6 +85,8 @@ enum ready note_ready(struct model *m, const struct note *n)
 {
 	if (n->filter == EVFILT_USER)
 		return n->fired ? READY_YES : READY_NO;
+	if (n->filter == EVFILT_SIGNAL)
+		return n->sent ? READY_YES : READY_NO;
 	if (n->filter == EVFILT_TIMER)
 		return timer_ready(n);
 	if (number_queue(m, n->ident))
@@ -261,6 +264,29 @@ static void look(struct model *m, struct note *n)
 		n->queued = QUEUED_MAYBE;
 }
 
+/* So many of the signal were sent, one by one. */
+void model_raised(struct model *m, int sig, int count)
+{
+	struct note *n;
+	int i;
+
+	for (i = 0; i < QUEUES; i++) {
+		n = m->queue[i].refs ? note_find(&m->queue[i], sig, EVFILT_SIGNAL) : NULL;
+		if (!n)
+			continue;
+		n->sent += count;
+		/* A disabled one is told as well, and lies on the queue for a while. */
+		if (n->queued == QUEUED_NO)
+			n->queued = QUEUED_MAYBE;
+		look(m, n);
+	}
+}
+
+static bool signal_valid(const struct kevent_record *kev)
+{
+	return kev->ident >= 1 && kev->ident <= 64;
+}
+
 static struct note *note_new(struct model *m, struct queue *q)
 {
 	struct note *n;
@@ -284,6 +310,8 @@ static int create(struct model *m, struct queue *q, const struct kevent_record *
 		err = attach_error(m, q, kev);
 	else if (kev->filter == EVFILT_TIMER && !timer_valid(kev))
 		err = -EINVAL;
+	else if (kev->filter == EVFILT_SIGNAL && !signal_valid(kev))
+		err = -EINVAL;
 	if (err)
 		return err;
 	n = note_new(m, q);
@@ -295,6 +323,8 @@ static int create(struct model *m, struct queue *q, const struct kevent_record *
 	n->udata = kev->udata;
 	memcpy(n->ext, kev->ext, sizeof(n->ext));
 	set_status(n, kev->flags);
+	if (n->filter == EVFILT_SIGNAL)
+		n->flags |= EV_CLEAR;
 	if (n->filter == EVFILT_TIMER)
 		timer_start(n);
 	else if (note_is_async(m, n))
@@ -330,6 +360,8 @@ static int touch(struct note *n, const struct kevent_record *kev)
 	switch (n->filter) {
 	case EVFILT_USER:
 		touch_user(n, kev);
+		return 0;
+	case EVFILT_SIGNAL:
 		return 0;
 	case EVFILT_TIMER:
 		if (!(kev->flags & EV_ADD))

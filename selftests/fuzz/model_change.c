@@ -106,10 +106,20 @@ static void random_timer(struct rng *r, struct kevent_record *kev)
 		kev->data = random_number(r);
 }
 
+static void random_signal(struct rng *r, struct kevent_record *kev)
+{
+	kev->filter = EVFILT_SIGNAL;
+	kev->ident = SIGNAL_BASE + below(r, SIGNALS);
+	if (chance(r, 20))
+		kev->ident = chance(r, 2) ? 0 : 65ULL << below(r, 58);
+	if (chance(r, 20))
+		kev->fflags = 1U << below(r, 32);
+}
+
 static void random_junk(struct rng *r, struct kevent_record *kev)
 {
 	static const int16_t filter[] = {
-		0, 1, EVFILT_AIO, EVFILT_VNODE, EVFILT_PROC, EVFILT_SIGNAL, EVFILT_FS,
+		0, 1, EVFILT_AIO, EVFILT_VNODE, EVFILT_PROC, EVFILT_FS,
 		KEVENT_FILTER_MIN, KEVENT_FILTER_MIN - 1, SHRT_MIN, SHRT_MAX,
 	};
 
@@ -128,8 +138,11 @@ void random_change(struct model *m, struct kevent_record *kev)
 	case 0:
 		random_junk(r, kev);
 		break;
-	case 1 ... 3:
+	case 1 ... 2:
 		random_timer(r, kev);
+		break;
+	case 3:
+		random_signal(r, kev);
 		break;
 	case 4 ... 6:
 		random_user(r, kev);

@@ -97,8 +97,10 @@ static void delivered(struct model *m, struct note *n)
 			n->queued = QUEUED_YES;
 		return;
 	}
-	if (n->flags & EV_CLEAR)
+	if (n->flags & EV_CLEAR) {
 		n->fired = false;
+		n->sent = 0;
+	}
 	if (later && filter_is_fd(n->filter))
 		n->queued = QUEUED_MAYBE;
 	else if (n->flags & (EV_CLEAR | EV_DISPATCH))
@@ -143,11 +145,13 @@ static void check_contents(struct model *m, struct note *n,
 {
 	bool fd = filter_is_fd(n->filter);
 	uint16_t eof = fd ? EV_EOF : 0;
+	int skip = n->filter == EVFILT_SIGNAL ? 2 : 0;	/* the kernel's */
 
 	if ((kev->flags & ~eof) != n->flags)
 		fail(m->a, "ident %llu filter %d has flags %#x, not %#x", kev->ident,
 		     kev->filter, n->flags, kev->flags);
-	if (kev->udata != n->udata || memcmp(kev->ext, n->ext, sizeof(n->ext)))
+	if (kev->udata != n->udata || memcmp(kev->ext + skip, n->ext + skip,
+					     sizeof(n->ext) - skip * sizeof(*n->ext)))
 		fail(m->a, "ident %llu filter %d: udata %#llx, ext %#llx instead of %#llx, %#llx",
 		     kev->ident, kev->filter, kev->udata, kev->ext[0],
 		     (unsigned long long)n->udata, (unsigned long long)n->ext[0]);
@@ -160,6 +164,10 @@ static void check_contents(struct model *m, struct note *n,
 			fail(m->a, "user event %llu: fflags %#x data %lld, not %#x %lld",
 			     kev->ident, n->fflags, (long long)n->data, kev->fflags,
 			     kev->data);
+	} else if (n->filter == EVFILT_SIGNAL) {
+		if (kev->fflags != SI_USER || kev->data != n->sent)
+			fail(m->a, "signal %llu was sent %d times, not %lld, fflags %#x",
+			     kev->ident, n->sent, kev->data, kev->fflags);
 	} else if (n->filter == EVFILT_TIMER) {
 		check_timer(m, n, kev);
 	} else if (n->forced) {

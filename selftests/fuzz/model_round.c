@@ -253,6 +253,19 @@ static void signalled(struct model *m)
 	model_refresh(m, &any, NULL);
 }
 
+static void raise_some(struct model *m)
+{
+	struct rng *r = &m->a->rng;
+	int sig = SIGNAL_BASE + below(r, SIGNALS), n = 1 + below(r, 5), i;
+
+	op_begin(m->a, OP_RAISE, sig, n, 0, 0);
+	for (i = 0; i < n; i++)
+		kill(getpid(), sig);
+	op_end(m->a, 0);
+	model_raised(m, sig, n);
+	signalled(m);
+}
+
 static void on_alarm(int sig)
 {
 	(void)sig;
@@ -368,8 +381,11 @@ static void step(struct model *m)
 	case 16 ... 30:
 		model_poke(m);
 		break;
-	case 31 ... 38:
+	case 31 ... 36:
 		model_drain(m);
+		break;
+	case 37 ... 38:
+		raise_some(m);
 		break;
 	case 39:
 		model_open_queue(m, some_slot(m));

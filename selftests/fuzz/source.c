@@ -33,6 +33,10 @@ bool source_here[SOURCES];
 void signals_block(void)
 {
 	sigset_t set;
+	int i;
+
+	for (i = 0; i < SIGNALS; i++)
+		signal(SIGNAL_BASE + i, SIG_IGN);
 
 	sigemptyset(&set);
 	sigaddset(&set, SOURCE_SIGNAL);

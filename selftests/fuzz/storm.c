@@ -128,7 +128,7 @@ static void make_change(struct player *p, struct kevent_record *kev)
 	struct rng *r = &p->a->rng;
 
 	*kev = (struct kevent_record){ .flags = flags[below(r, ARRAY_SIZE(flags))] };
-	switch (below(r, 6)) {
+	switch (below(r, 7)) {
 	case 0:
 		kev->filter = EVFILT_TIMER;
 		kev->ident = below(r, IDENTS);
@@ -139,6 +139,10 @@ static void make_change(struct player *p, struct kevent_record *kev)
 		kev->filter = EVFILT_USER;
 		kev->ident = below(r, IDENTS);
 		kev->fflags = NOTE_FFOR | NOTE_TRIGGER | below(r, 256);
+		break;
+	case 2:
+		kev->filter = EVFILT_SIGNAL;
+		kev->ident = SIGNAL_BASE + below(r, SIGNALS);
 		break;
 	default:
 		kev->filter = fd_filter[below(r, ARRAY_SIZE(fd_filter))];
@@ -320,6 +324,14 @@ static void do_life(struct player *p)
 	}
 }
 
+static void do_raise(struct player *p)
+{
+	int sig = SIGNAL_BASE + below(&p->a->rng, SIGNALS);
+
+	op_begin(p->a, OP_RAISE, sig, 1, 0, 0);
+	op_end(p->a, kill(getpid(), sig) ? -errno : 0);
+}
+
 static void play_once(struct player *p)
 {
 	switch (below(&p->a->rng, 100)) {
@@ -352,6 +364,9 @@ static void play_once(struct player *p)
 		break;
 	case 57:
 		do_life(p);
+		break;
+	case 58 ... 61:
+		do_raise(p);
 		break;
 	default:
 		do_call(p);
