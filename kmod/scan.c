@@ -304,9 +304,10 @@ static void scan_doom(struct kqueue *kq, struct knote *kn)
 
 /*
  * Drop those that are held until now. That may mean to wait, with the lock given
- * up; when it is, nobody waits for any of them, nor finds it.
+ * up; when it is, nobody waits for any of them, nor finds it. Most scans have none,
+ * and do not come here.
  */
-static void scan_drop_all(struct scan *scan)
+static noinline void scan_drop_all(struct scan *scan)
 {
 	unsigned int left;
 	struct knote *kn;
@@ -406,22 +407,17 @@ static unsigned int scan_settle_usual(struct scan *scan, unsigned int *stay)
 }
 
 /*
- * Let go of all that is held, but for the one that is @stuck: it stays TAKEN. What
- * is dropped comes last: until all others are where they belong, the lock must not
- * be given up.
+ * The others, from the i-th, but for the one that is @stuck: it stays TAKEN. And what
+ * was not looked at. Returns how many stay on scan->listed.
  */
-static void scan_settle(struct scan *scan, struct knote *stuck)
+static noinline unsigned int scan_settle_others(struct scan *scan, unsigned int i,
+						struct knote *stuck)
 {
-	unsigned int i = 0, stay = 0;
-	struct kqueue *kq = scan->kq;
+	unsigned int stay = 0;
 	struct knote *kn;
 
-	lockdep_assert_held(&kq->mtx);
-
-	if (unlikely(scan->nlooked < scan->ntaken))
+	if (scan->nlooked < scan->ntaken)
 		scan_put_back(scan);
-	if (likely(!scan->idle && !stuck))
-		i = scan_settle_usual(scan, &stay);
 	for (; i < scan->nlooked; i++) {
 		kn = scan->knotes[i];
 		if (unlikely(kn == stuck)) {
@@ -432,6 +428,24 @@ static void scan_settle(struct scan *scan, struct knote *stuck)
 		}
 		stay += scan_settle_one(scan, i);
 	}
+	return stay;
+}
+
+/*
+ * Let go of all that is held, but for the one that is @stuck. What is dropped comes
+ * last: until all others are where they belong, the lock must not be given up.
+ */
+static void scan_settle(struct scan *scan, struct knote *stuck)
+{
+	unsigned int i = 0, stay = 0;
+	struct kqueue *kq = scan->kq;
+
+	lockdep_assert_held(&kq->mtx);
+
+	if (likely(!scan->idle && !stuck))
+		i = scan_settle_usual(scan, &stay);
+	if (unlikely(i < scan->ntaken))
+		stay += scan_settle_others(scan, i, stuck);
 	if (stay) {
 		if (kq->fresh)
 			ready_flatten(kq);
@@ -439,7 +453,8 @@ static void scan_settle(struct scan *scan, struct knote *stuck)
 		WRITE_ONCE(kq->nready, kq->nready + stay);
 		scan_has_moved(scan);
 	}
-	scan_drop_all(scan);
+	if (unlikely(scan->drops))
+		scan_drop_all(scan);
 	ready_released(kq);
 }
 
