@@ -266,7 +266,11 @@ static struct signal_node *knote_node(const struct knote *kn)
 	return container_of(kn->told.teller, struct signal_node, teller);
 }
 
-/* What the process has become by exec, other than the queue's other users. */
+/*
+ * Has the process become another program than the queue's other users? Once it is
+ * gone nobody can tell. After what they are to see was read: what came later is
+ * not in it.
+ */
 static bool is_another_program(const struct knote *kn, struct pid *tgid)
 {
 	struct task_struct *task;
@@ -276,7 +280,8 @@ static bool is_another_program(const struct knote *kn, struct pid *tgid)
 		return false;
 	rcu_read_lock();
 	task = pid_task(tgid, PIDTYPE_TGID);
-	another = task && READ_ONCE(task->self_exec_id) != kn->signal.exec_id;
+	another = !task ||
+		  READ_ONCE(task->self_exec_id) != kn->signal.exec_id;
 	rcu_read_unlock();
 	return another;
 }
@@ -329,8 +334,6 @@ static bool signal_event(struct knote *kn, struct kevent_record *kev)
 {
 	struct signal_node *node = knote_node(kn);
 
-	if (unlikely(is_another_program(kn, node->key.tgid)))
-		return false;
 	raw_spin_lock_irq(&node->teller.lock);
 	teller_arm(kn);
 	kev->data = node->count - kn->signal.seen;
@@ -338,7 +341,7 @@ static bool signal_event(struct knote *kn, struct kevent_record *kev)
 	kev->ext[0] = (u32)node->last.pid;
 	kev->ext[1] = node->last.uid;
 	raw_spin_unlock_irq(&node->teller.lock);
-	return kev->data;
+	return kev->data && !is_another_program(kn, node->key.tgid);
 }
 
 static void signal_delivered(struct knote *kn, const struct kevent_record *kev)

@@ -258,7 +258,10 @@ TEST_F(signal, exec)
 	EXPECT_EQ(0, IN_CHILD(exec_watching()));
 }
 
-/* What a process is sent once it is another program is told to no other process. */
+/*
+ * What a process is sent once it is another program is told to no other process, not
+ * even when it is gone.
+ */
 TEST_F(signal, exec_of_another)
 {
 	int told = sig_watch(SIGCONT);
@@ -293,6 +296,7 @@ TEST_F(signal, exec_of_another)
 	EXPECT_EQ(0, kq_count(self->kq));
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	ASSERT_EQ(0, kq_set(self->kq, SIGUSR1, EVFILT_SIGNAL, EV_ENABLE));
 	EXPECT_EQ(0, kq_count(self->kq));
 	close(told);
 }
