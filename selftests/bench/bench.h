@@ -43,6 +43,7 @@ struct series {
 };
 
 void series_add(struct series *s, long long ns);
+void series_add_elsewhere(struct series *s, void (*run)(struct series *own));
 double series_median(struct series *s);		/* less the clock; empties it */
 double series_each(struct series *s, int n);	/* the same for one of @n */
 void clock_measure(void);

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/event.h>
 #include <sys/eventfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -48,27 +47,10 @@ static void close_some(struct series *s, enum closed what)
 	}
 }
 
-/* Another process, which watches nothing, closes: back comes its median. */
+/* For a process that watches nothing. */
 static void close_elsewhere(struct series *s)
 {
-	struct series own = {};
-	double median;
-	int fd[2], status;
-	pid_t pid;
-
-	check(!pipe(fd), "pipe");
-	pid = fork();
-	check(pid >= 0, "fork");
-	if (!pid) {
-		close_some(&own, DUPLICATE);
-		median = series_median(&own) + clock_cost();
-		_exit(write(fd[1], &median, sizeof(median)) != sizeof(median));
-	}
-	check(read(fd[0], &median, sizeof(median)) == sizeof(median) &&
-	      waitpid(pid, &status, 0) == pid && !status, "the other process");
-	series_add(s, median);
-	close(fd[0]);
-	close(fd[1]);
+	close_some(s, DUPLICATE);
 }
 
 /* Back comes whether there is something to measure. */
@@ -107,7 +89,7 @@ static void turn(struct series s[CLOSED][LOADS], struct series elsewhere[LOADS],
 		return;
 	for (what = 0; what < CLOSED; what++)
 		close_some(&s[what][load], what);
-	close_elsewhere(&elsewhere[load]);
+	series_add_elsewhere(&elsewhere[load], close_elsewhere);
 	load_end(load);
 }
 

@@ -47,13 +47,7 @@ static int tcp_connected(struct others *o)
 {
 	int listener = tcp_listening(o), fd = tcp_fresh(o);
 
-	if (connect_to(fd, &o->ss) && errno != EINPROGRESS)
-		return -1;
-	if (!wait_poll(listener, POLLIN) || !wait_poll(fd, POLLOUT))
-		return -1;
-	o->fd[0] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	close(listener);
-	return o->fd[0] < 0 ? -1 : fd;
+	return connect_pair(o, listener, fd);
 }
 
 /* Where nobody listens. */
@@ -61,8 +55,7 @@ static bool refused(int fd, struct others *o)
 {
 	int nobody = tcp_bound(o);
 
-	return connect_to(fd, &o->ss) && errno == EINPROGRESS &&
-	       wait_poll(fd, POLLERR) && !close(nobody);
+	return connect_in_vain(o, nobody, fd);
 }
 
 static bool refused_and_told(int fd, struct others *o)

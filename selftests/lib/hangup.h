@@ -63,6 +63,25 @@ static inline bool peer_shuts_both(int fd, struct others *o)
 	return fd >= 0 && !shutdown(o->fd[0], SHUT_RDWR);
 }
 
+/* Connect @fd to @listener, which is not needed any more. Returns @fd, or -1. */
+static inline int connect_pair(struct others *o, int listener, int fd)
+{
+	if (connect_to(fd, &o->ss) && errno != EINPROGRESS)
+		return -1;
+	if (!wait_poll(listener, POLLIN) || !wait_poll(fd, POLLOUT))
+		return -1;
+	o->fd[0] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	close(listener);
+	return o->fd[0] < 0 ? -1 : fd;
+}
+
+/* Connect to where @nobody is bound and does not listen. */
+static inline bool connect_in_vain(struct others *o, int nobody, int fd)
+{
+	return connect_to(fd, &o->ss) && errno == EINPROGRESS &&
+	       wait_poll(fd, POLLERR) && !close(nobody);
+}
+
 #define STATE(o, t, r, w)	{ #o " " #t, o, t, r, w, 0 }
 #define STATE_ERR(o, t, r, w, e) { #o " " #t, o, t, r, w, e }
 

@@ -138,6 +138,8 @@ TEST_F_TIMEOUT(storm, many_queues, 120)
 		close(kq[i]);
 }
 
+#define CHURNS	2
+
 struct churn {
 	pthread_t thread;
 	int rounds;
@@ -161,44 +163,54 @@ static void *churn_main(void *arg)
 	return NULL;
 }
 
+static bool churn_start(struct churn *c)
+{
+	int i;
+
+	for (i = 0; i < CHURNS; i++)
+		if (pthread_create(&c[i].thread, NULL, churn_main, &c[i]))
+			return false;
+	return true;
+}
+
+/* All went well, and went on. */
+static bool churn_end(struct churn *c)
+{
+	bool ok = true;
+	int i;
+
+	for (i = 0; i < CHURNS; i++) {
+		__atomic_store_n(&c[i].stop, 1, __ATOMIC_RELEASE);
+		ok &= !pthread_join(c[i].thread, NULL) && !c[i].failed && c[i].rounds;
+	}
+	return ok;
+}
+
 /* The same while other registrations of the signal come and go. */
 TEST_F_TIMEOUT(storm, others_come_and_go, 120)
 {
 	long long want = (long long)SENDERS * self->s.each;
-	struct churn c[2] = {};
-	int kq = sig_watch(SIGUSR1), i;
+	struct churn c[CHURNS] = {};
+	int kq = sig_watch(SIGUSR1);
 
 	ASSERT_LE(0, kq);
-	for (i = 0; i < 2; i++)
-		ASSERT_EQ(0, pthread_create(&c[i].thread, NULL, churn_main, &c[i]));
+	ASSERT_TRUE(churn_start(c));
 	ASSERT_TRUE(senders_start(&self->s, self->sender));
 	EXPECT_EQ(want, collect_all(kq, want));
 	EXPECT_TRUE(senders_end(self->sender));
-	for (i = 0; i < 2; i++) {
-		__atomic_store_n(&c[i].stop, 1, __ATOMIC_RELEASE);
-		ASSERT_EQ(0, pthread_join(c[i].thread, NULL));
-		EXPECT_FALSE(c[i].failed);
-		EXPECT_LT(0, c[i].rounds);
-	}
+	EXPECT_TRUE(churn_end(c));
 	close(kq);
 }
 
 /* The last registration comes and goes under the storm, and nothing is left of it. */
 TEST_F_TIMEOUT(storm, all_come_and_go, 120)
 {
-	struct churn c[2] = {};
-	int i;
+	struct churn c[CHURNS] = {};
 
 	ASSERT_TRUE(senders_start(&self->s, self->sender));
-	for (i = 0; i < 2; i++)
-		ASSERT_EQ(0, pthread_create(&c[i].thread, NULL, churn_main, &c[i]));
+	ASSERT_TRUE(churn_start(c));
 	EXPECT_TRUE(senders_end(self->sender));
-	for (i = 0; i < 2; i++) {
-		__atomic_store_n(&c[i].stop, 1, __ATOMIC_RELEASE);
-		ASSERT_EQ(0, pthread_join(c[i].thread, NULL));
-		EXPECT_FALSE(c[i].failed);
-		EXPECT_LT(0, c[i].rounds);
-	}
+	EXPECT_TRUE(churn_end(c));
 }
 
 TEST_HARNESS_MAIN
