@@ -61,8 +61,8 @@ struct seq_file;
  *	changes that wait for such
  * @lookers: threads whose last look waits for those scans
  * @released: where threads wait for a held knote, for @nlooks or for @lookers
- * @missed: a poller found nothing; perhaps only because a scan was at work.
- *	Set by pollers without @mtx
+ * @missed: a poller found nothing; perhaps only because a scan was at work. Or one
+ *	was not told of what came during a scan. Set by pollers without @mtx
  * @closing: no more registrations; waiters go. Read without @mtx by waiters
  * @links: how many knotes were ever put into the tables below
  * @fds: the knotes of descriptors, a chain for each number

@@ -56,8 +56,8 @@ void ready_wake_all(struct kqueue *kq)
 
 /*
  * What a scan leaves is queued: pass on the wake-up that brought it here. Pollers
- * know already, but for those who came during the scan's pass and found nothing.
- * Context: under kq->mtx.
+ * know already, but for those who came during the scan's pass and found nothing, and
+ * of what came during it. Context: under kq->mtx.
  */
 void ready_pass_on_queued(struct kqueue *kq)
 {

@@ -282,6 +282,20 @@ static __always_inline bool knote_rest(struct knote *kn)
 	return true;
 }
 
+/*
+ * The same, where there may be pollers. Of the news they were not told, as the knote
+ * was queued when it came; but this scan may return as if nothing were left, which
+ * to those who wait for edges means that they will be told.
+ */
+static bool knote_rest_or_tell(struct kqueue *kq, struct knote *kn)
+{
+	if (knote_rest(kn))
+		return true;
+	if (!(kn->status & KNOTE_DISABLED))
+		WRITE_ONCE(kq->missed, true);
+	return false;
+}
+
 /* An event was delivered. Does the knote stay ready, to be looked at again? */
 static bool knote_stays(struct knote *kn)
 {
@@ -339,7 +353,7 @@ static bool scan_settle_one(struct scan *scan, unsigned int i)
 		return false;
 	}
 	kn->status &= ~KNOTE_HELD;
-	if (!(delivered && knote_stays(kn)) && knote_rest(kn))
+	if (!(delivered && knote_stays(kn)) && knote_rest_or_tell(scan->kq, kn))
 		return false;
 	list_add_tail(&kn->ready, &scan->listed);
 	return true;
@@ -488,7 +502,7 @@ static bool scan_store_slowly(struct scan *scan, struct knote *kn,
 		kqueue_let_go(kq, kn, KNOTE_TAKEN);
 	} else {
 		kn->status &= ~KNOTE_TAKEN;
-		if (!stored || knote_stays(kn) || !knote_rest(kn)) {
+		if (!stored || knote_stays(kn) || !knote_rest_or_tell(kq, kn)) {
 			ready_add(kq, kn);
 			scan_has_moved(scan);
 		}

@@ -12,6 +12,7 @@
  * been done. In the last tests, changes stand still between the first of two and
  * the second.
  */
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include "peers.h"
@@ -115,6 +116,27 @@ TEST_F(stopped, source_fires)
 	ASSERT_EQ(n, kq_collect(self->kq, ev, 2));
 	if (n)
 		EXPECT_EQ(2, ev[0].udata == UD(2) ? ev[0].data : ev[1].data);
+}
+
+/*
+ * Who polls the queue, edge-triggered, is told of that as well if it is news: the
+ * call that is under way returns what was before.
+ */
+TEST_F(stopped, source_fires_polled)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	int ep = epoll_create1(EPOLL_CLOEXEC), news = variant->flags == EV_CLEAR;
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, self->kq, &ev));
+	ASSERT_EQ(1, epoll_wait(ep, &ev, 1, 0));
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_TRUE(tell(self->b[1]));
+	ASSERT_TRUE(resume_call(&self->s));
+	EXPECT_BOTH(&self->s);
+	EXPECT_EQ(news, epoll_wait(ep, &ev, 1, news ? LIMIT_MS : 0));
+	close(ep);
 }
 
 /*
