@@ -15,11 +15,18 @@
 #include <linux/fsnotify_backend.h>
 #include <linux/ftrace.h>
 #include <linux/hrtimer.h>
+#include <linux/magic.h>
+#include <linux/mm_types.h>
 #include <linux/pipe_fs_i.h>
 #include <linux/ptrace.h>
+#include <linux/sched/coredump.h>
+#include <linux/sched/task.h>
 #include <linux/tracepoint.h>
 #include <linux/version.h>
 #include <net/sock.h>
+#ifdef KEVENT_TASK_EXEC_STATE
+#include <linux/sched/exec_state.h>
+#endif
 
 /*
  * 6.12 made struct fd a tagged word behind fd_file() (88a2f6468d01); stable
@@ -119,6 +126,86 @@ static inline void pipe_wake_each_write(struct pipe_inode_info *pipe)
 #ifdef KEVENT_PIPE_PSEUDO_EDGETRIGGER
 	WRITE_ONCE(pipe->pseudo_edgetrigger, true);
 #endif
+}
+
+/*
+ * May those who have a task's credentials look at it? The task has a note of that
+ * for when its memory is gone, which stable kernels got at various points. Before,
+ * nothing said that they may not. 7.x moved all of that, and the namespace in which
+ * others may, to the task. Kbuild looks for both.
+ *
+ * kevent_current_is_dumpable(): in a process with memory, in any context.
+ * kevent_may_look(): of any task, for the caller; not if preemption is off.
+ */
+#ifdef KEVENT_TASK_EXEC_STATE
+static inline bool kevent_current_is_dumpable(void)
+{
+	struct task_exec_state *state;
+	bool is;
+
+	rcu_read_lock();
+	state = rcu_dereference(current->exec_state);
+	is = READ_ONCE(state->dumpable) == TASK_DUMPABLE_OWNER;
+	rcu_read_unlock();
+	return is;
+}
+
+static inline bool kevent_may_look(struct task_struct *task)
+{
+	struct task_exec_state *state;
+	bool may;
+
+	rcu_read_lock();
+	state = rcu_dereference(task->exec_state);
+	may = !state || READ_ONCE(state->dumpable) == TASK_DUMPABLE_OWNER ||
+	      ns_capable_noaudit(state->user_ns, CAP_SYS_PTRACE);
+	rcu_read_unlock();
+	return may;
+}
+#else
+static inline bool kevent_current_is_dumpable(void)
+{
+	return get_dumpable(current->mm) == SUID_DUMP_USER;
+}
+
+static inline bool kevent_may_look(struct task_struct *task)
+{
+	struct user_namespace *ns = &init_user_ns;
+	bool may;
+
+	task_lock(task);
+	if (task->mm) {
+		ns = task->mm->user_ns;
+		may = get_dumpable(task->mm) == SUID_DUMP_USER;
+	} else {
+#ifdef KEVENT_TASK_USER_DUMPABLE
+		may = task->user_dumpable;
+#else
+		may = true;
+#endif
+	}
+	may = may || ns_capable_noaudit(ns, CAP_SYS_PTRACE);
+	task_unlock(task);
+	return may;
+}
+#endif
+
+/*
+ * The process of a pidfd, or NULL if the file is none of a process. 6.9 gave them
+ * a file system, and made some of threads; before, they are known by their name.
+ */
+static inline struct pid *kevent_pidfd_pid(const struct file *file)
+{
+	const struct inode *inode = file_inode(file);
+
+#ifdef PID_FS_MAGIC
+	if (inode->i_sb->s_magic == PID_FS_MAGIC)
+		return file->f_flags & O_EXCL ? NULL : inode->i_private;
+#endif
+	if (inode->i_sb->s_magic == ANON_INODE_FS_MAGIC &&
+	    !strcmp(file->f_path.dentry->d_name.name, "[pidfd]"))
+		return file->private_data;
+	return NULL;
 }
 
 /*

@@ -20,8 +20,10 @@ static const struct kevent_filter *const builtin_filters[NR_FILTERS] = {
 	[-EVFILT_WRITE] = &kevent_write_filter,
 	[-EVFILT_EXCEPT] = &kevent_except_filter,
 	[-EVFILT_EMPTY] = &kevent_empty_filter,
+	[-EVFILT_PROC] = &kevent_proc_filter,
 	[-EVFILT_SIGNAL] = &kevent_signal_filter,
 	[-EVFILT_TIMER] = &kevent_timer_filter,
+	[-EVFILT_PROCDESC] = &kevent_procdesc_filter,
 	[-EVFILT_USER] = &kevent_user_filter,
 };
 

@@ -17,7 +17,7 @@ struct knote;
 #define KEVENT_FILTER_FD	BIT(0)
 /* Its functions never wait for others for long: neither sources nor users. */
 #define KEVENT_FILTER_QUICK	BIT(1)
-/* With QUICK: but for attach and detach. */
+/* With QUICK: but for attach, detach and touch. */
 #define KEVENT_FILTER_SLOW_ENDS	BIT(2)
 
 /**
@@ -41,13 +41,16 @@ struct knote;
  *	and fault. Called by scans after @event has returned true, for knotes that
  *	are KNOTE_SLOW. Returns what @data is to be, or a negative number to leave
  *	it as @event set it. Optional.
+ * @stale: a change that adds met an existing knote: does it mean another source
+ *	by now, of the same ident? Then that one gets a knote of its own. Must not
+ *	sleep. Optional
  * @delivered: @kev has reached the user: forget what it reported. A change may
  *	have met the knote since @event made @kev. Must not sleep. Called only for
  *	knotes with EV_CLEAR. Optional.
  *
  * No two of them are called at once for one knote. With KEVENT_FILTER_QUICK they
  * are called with the queue locked or not, so they must not wait for anybody who
- * may be waiting for it; @attach and @detach are never if there is
+ * may be waiting for it; @attach, @detach and @touch are never if there is
  * KEVENT_FILTER_SLOW_ENDS as well. Without, or if a knote of a descriptor is
  * KNOTE_SLOW, only @delivered may be called with the queue locked.
  * Callbacks of the source tell the queue with knote_activate(), from any context.
@@ -61,6 +64,7 @@ struct kevent_filter {
 	int (*touch)(struct knote *kn, const struct kevent_record *kev);
 	bool (*event)(struct knote *kn, struct kevent_record *kev);
 	s64 (*measure)(struct knote *kn, void __user *scratch);
+	bool (*stale)(const struct knote *kn, const struct kevent_record *kev);
 	void (*delivered)(struct knote *kn, const struct kevent_record *kev);
 };
 
@@ -79,6 +83,9 @@ extern const struct kevent_filter kevent_read_filter;
 extern const struct kevent_filter kevent_write_filter;
 extern const struct kevent_filter kevent_except_filter;
 extern const struct kevent_filter kevent_empty_filter;
+extern const struct kevent_filter kevent_child_filter;
+extern const struct kevent_filter kevent_proc_filter;
+extern const struct kevent_filter kevent_procdesc_filter;
 extern const struct kevent_filter kevent_signal_filter;
 extern const struct kevent_filter kevent_timer_filter;
 extern const struct kevent_filter kevent_user_filter;

@@ -37,8 +37,12 @@
  *  fsnotify mark an allocation of its own (filters/mark.c), shared by all
  *               knotes of an inode: its callback may run after the last was
  *               detached and then finds none.
- *  signal node  the same for all knotes of a signal of a process
- *               (filters/signal.c). The probe finds it under RCU.
+ *  pid node     the same for all knotes of a process, or of a signal of one
+ *               (filters/pidnode.c). Probes find it under RCU. It holds the
+ *               struct pid, and so the wait queue that tells of the end.
+ *  birth        of a child that is to be followed (filters/track.c): belongs to
+ *               two pieces of task work, whoever is last gives it back. Holds
+ *               the parent's pid node, and the module.
  *  hrtimer      embedded; detach cancels it and waits.
  *  filter       a knote of another module's filter holds that module.
  *
@@ -72,8 +76,8 @@
  * knote is on no list. The same ident can be registered again at once.
  *
  * Functions of filters that cannot wait for others (knotes that are not SLOW,
- * nor for attach and detach SLOW_ENDS) are called by changes with the lock held,
- * which saves locking it twice.
+ * nor for attach, detach and touch SLOW_ENDS) are called by changes with the lock
+ * held, which saves locking it twice.
  *
  * Lock order: kq->mtx is taken with nothing held but what exec and exit hold
  * when they close descriptors, and the lock of an open fdinfo. Under it, any
@@ -101,6 +105,7 @@
 
 struct kqueue;
 struct file;
+struct process;
 struct teller;
 
 /* Bits of knote.state, changed atomically by anybody. */
@@ -121,8 +126,15 @@ struct teller;
 #define KNOTE_WANTED	BIT(5)
 /* It is in a crowd of the close table, or stands there for one; see crowd.h. */
 #define KNOTE_CROWD	BIT(6)
-/* Only its filter's attach and detach may wait for others. Does not change. */
+/* Only its filter's attach, detach and touch may wait. Does not change. */
 #define KNOTE_SLOW_ENDS	BIT(7)
+/*
+ * The filter's: its source has ended, and what its event function found then is the
+ * last it has to report, if it was anything. It goes when a scan has looked at it.
+ */
+#define KNOTE_GONE	BIT(8)
+/* Its ident means something else by now: out of sight of changes. Under kq->mtx. */
+#define KNOTE_HIDDEN	BIT(9)
 
 /* Bits of knote.status, under kq->mtx. */
 #define KNOTE_DISABLED	BIT(0)	/* not to be delivered */
@@ -203,13 +215,44 @@ struct knote_signal {
 };
 
 /**
+ * struct knote_proc - a process's knote's part
+ * @told: by the process
+ * @tracker: on process.trackers while its children are followed, under the lock of
+ *	the process's teller, as all below
+ * @forks: how often it had forked when it was registered, and delivered since
+ * @execs: the same of other programs that it ran
+ * @since: how often it had forked when its children began to be followed
+ * @unseen: how many of its children were not delivered yet, as such: its end has
+ *	to wait for them
+ * @raised: process.raised when the user's rights were looked at
+ * @lost: how many of its children could not be followed; or very many
+ * @parent: it is a child that was followed, of this process, to which it has a
+ *	reference; until that was delivered
+ * @level: of the user's pid namespace
+ * @is: PROC_*, see filters/process.h
+ */
+struct knote_proc {
+	struct knote_told told;
+	struct list_head tracker;
+	struct process *parent;
+	u32 forks;
+	u32 execs;
+	u32 since;
+	u32 unseen;
+	u32 raised;
+	u16 lost;
+	u8 level;
+	u8 is;
+};
+
+/**
  * struct knote - one registration
  * @inbox: on kq->inbox or kq->fresh, while QUEUED
  * @ready: on kq->ready or a scan's list
  * @state: KNOTE_QUEUED ...
  * @status: KNOTE_DISABLED ..., under kq->mtx
  * @kind: the filter's: what kind of source this is
- * @events: of a descriptor: the EPOLL* bits that matter to the filter
+ * @events: of a descriptor: the EPOLL* bits that matter to the filter, or PROC_*
  * @kq: its queue
  * @ops: its filter
  * @fd_next: next knote of the same descriptor, under kq->mtx
@@ -224,6 +267,7 @@ struct knote_signal {
  * @poll: of a descriptor
  * @timer: of a timer
  * @signal: of a signal
+ * @proc: of a process
  * @told: the beginning of the others, where there is a teller
  * @priv: of any other filter
  *
@@ -259,6 +303,7 @@ struct knote {
 		struct knote_poll poll;
 		struct knote_timer timer;
 		struct knote_signal signal;
+		struct knote_proc proc;
 		struct knote_told told;
 		void *priv[2];
 	};
@@ -302,6 +347,16 @@ static inline bool knote_is_closed(const struct knote *kn)
 	return atomic_read(&kn->state) & KNOTE_CLOSED;
 }
 
+static inline bool knote_is_gone(const struct knote *kn)
+{
+	return atomic_read(&kn->state) & KNOTE_GONE;
+}
+
+static inline bool knote_is_hidden(const struct knote *kn)
+{
+	return atomic_read(&kn->state) & KNOTE_HIDDEN;
+}
+
 static inline bool knote_is_held(const struct knote *kn)
 {
 	return kn->status & KNOTE_HELD;
@@ -329,7 +384,7 @@ static inline bool knote_is_slow(const struct knote *kn)
 	return kn->status & KNOTE_SLOW;
 }
 
-/* The same of attach and detach. */
+/* The same of attach, detach and touch. */
 static inline bool knote_has_slow_ends(const struct knote *kn)
 {
 	return knote_is_slow(kn) ||

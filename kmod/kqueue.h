@@ -70,7 +70,8 @@ struct seq_file;
  * @nfd_knotes: how many knotes @fds holds; closes matter while > 0
  * @idents: all other knotes, by (ident, filter)
  * @has_idents: @idents is there: from the first of them on
- * @nident_knotes: how many they are
+ * @nident_knotes: how many they are ...
+ * @nhidden: ... and how many of them are hidden
  * @units: what @user is charged for knotes ...
  * @spare: ... and how much of that is not in use; see kqueue_charge()
  * @files: the descriptor table that the queue belongs to; only compared
@@ -112,6 +113,7 @@ struct kqueue {
 	struct rhashtable idents;
 	bool has_idents;
 	unsigned int nident_knotes;
+	unsigned int nhidden;
 	unsigned int units;
 	unsigned int spare;
 
@@ -203,6 +205,7 @@ long kevent_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /* register.c */
 int kqueue_apply(struct kqueue *kq, struct kevent_record *kev);
+int kqueue_apply_birth(struct kqueue *kq, struct kevent_record *kev);
 void kqueue_drop(struct kqueue *kq, struct knote *kn);
 void kqueue_drop_all(struct kqueue *kq);
 void kqueue_end_closed(struct kqueue *kq, struct knote *kn);

@@ -15,7 +15,7 @@
 #include "compat.h"
 #include "fdclose.h"
 #include "filters/mark.h"
-#include "filters/signal.h"
+#include "filters/pidnode.h"
 #include "filters/tell.h"
 #include "kqueue.h"
 #include "probe.h"
@@ -306,13 +306,13 @@ static int __init kevent_init(void)
 	ret = file_marks_init();
 	if (ret)
 		goto free_queues;
-	ret = signal_nodes_init();
+	ret = pid_nodes_init();
 	if (ret)
 		goto free_files;
 	probes_init();
 	ret = tell_init();
 	if (ret)
-		goto free_signals;
+		goto free_nodes;
 	ret = fdclose_init(kqueue_drop_closed);
 	if (ret)
 		goto free_tell;
@@ -327,8 +327,8 @@ free_fdclose:
 	fdclose_exit();
 free_tell:
 	tell_exit();
-free_signals:
-	signal_nodes_exit();
+free_nodes:
+	pid_nodes_exit();
 free_files:
 	file_marks_exit();
 free_queues:
@@ -349,7 +349,7 @@ static void __exit kevent_exit(void)
 	fdclose_exit();
 	tell_exit();
 	probes_exit();
-	signal_nodes_exit();
+	pid_nodes_exit();
 	file_marks_exit();
 	kqueue_exit();
 	knote_cache_exit();

@@ -11,7 +11,9 @@
 
 #define PROBE_IDLE	(5 * HZ)
 
-static struct probe *const probes[] = { &signal_probe };
+static struct probe *const probes[] = {
+	&signal_probe, &fork_probe, &exec_probe
+};
 
 static DEFINE_MUTEX(probes_lock);
 

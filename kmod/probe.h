@@ -29,6 +29,8 @@ struct probe {
 };
 
 extern struct probe signal_probe;
+extern struct probe fork_probe;
+extern struct probe exec_probe;
 
 int probe_get(struct probe *probe);
 void probe_put(struct probe *probe);

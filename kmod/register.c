@@ -153,7 +153,8 @@ static bool knote_is_ready(struct knote *kn)
 	if (kn->status & KNOTE_FORCED)
 		return true;
 	knote_fill(kn, &scratch);
-	return kn->ops->event(kn, &scratch);
+	/* What is gone is met by a scan, too, which drops it. */
+	return kn->ops->event(kn, &scratch) || knote_is_gone(kn);
 }
 
 /* The flags of a change that act on a knote, new or not. */
@@ -311,13 +312,16 @@ static int knote_touch(struct knote *kn, const struct kevent_record *kev)
 static int knote_modify(struct kqueue *kq, struct knote *kn,
 			const struct kevent_record *kev)
 {
-	bool slow = knote_is_slow(kn);
+	bool slow = knote_is_slow(kn), busy = knote_has_slow_ends(kn);
 	bool ready;
 	int ret;
 
-	filter_begin(kq, kn, slow);
+	/* As while it is left to a change that waits: see find_free(). */
+	kq->nlooks += busy && !slow;
+	filter_begin(kq, kn, busy);
 	ret = knote_touch(kn, kev);
-	filter_end(kq, slow);
+	filter_end(kq, busy);
+	kq->nlooks -= busy && !slow;
 	if (!ret) {
 		if (!(kev->flags & EV_KEEPUDATA))
 			kn->udata = kev->udata;
@@ -328,7 +332,7 @@ static int knote_modify(struct kqueue *kq, struct knote *kn,
 		if (ready && !(kn->status & KNOTE_DEAD))
 			ready_activate(kq, kn);
 	}
-	if (slow)
+	if (busy)
 		kqueue_let_go(kq, kn, KNOTE_BUSY);
 	else
 		ready_unpark(kq, kn);
@@ -353,6 +357,44 @@ static int drop_stale(struct kqueue *kq, struct knote *kn,
 }
 
 /*
+ * The ident of a knote means something else by now. What it has to report is
+ * delivered all the same, unless the user has disabled it.
+ */
+static int retire(struct kqueue *kq, struct knote *kn)
+{
+	int ret;
+
+	if (kn->status & KNOTE_DISABLED) {
+		kqueue_drop(kq, kn);
+		return 0;
+	}
+	ret = table_hide(kq, kn);
+	if (!ret) {
+		/* No change waits for it any more. */
+		atomic_andnot(KNOTE_WANTED, &kn->state);
+		ready_unpark(kq, kn);
+	}
+	return ret;
+}
+
+/* As table_find(); of idents that have a new meaning, what changes are about. */
+static struct knote *find_any(struct kqueue *kq,
+			      const struct kevent_filter *ops,
+			      const struct kevent_record *kev)
+{
+	struct knote *kn = table_find(kq, ops, kev->ident, kev->filter);
+
+	if (unlikely(!kn && kq->nhidden) && !(kev->flags & EV_ADD))
+		kn = table_find_hidden(kq, kev->ident, kev->filter);
+	return kn;
+}
+
+static bool is_stale(const struct knote *kn, const struct kevent_record *kev)
+{
+	return (kev->flags & EV_ADD) && kn->ops->stale && kn->ops->stale(kn, kev);
+}
+
+/*
  * The knote that a change is about, if there is one. It may have to wait until
  * nobody else is calling the knote's filter; scans then leave it to us, or with
  * many of them that might never be. @file as above.
@@ -369,10 +411,16 @@ static struct knote *find_free(struct kqueue *kq,
 	for (;;) {
 		if (kq->closing)
 			return ERR_PTR(-EBADF);
-		kn = table_find(kq, ops, kev->ident, kev->filter);
+		kn = find_any(kq, ops, kev);
 		if (kn && file &&
 		    (kn->poll.file != file || knote_is_closed(kn))) {
 			ret = drop_stale(kq, kn, file);
+			if (ret)
+				return ERR_PTR(ret);
+			continue;
+		}
+		if (kn && !file && is_stale(kn, kev)) {
+			ret = retire(kq, kn);
 			if (ret)
 				return ERR_PTR(ret);
 			continue;
@@ -396,6 +444,19 @@ static struct knote *find_free(struct kqueue *kq,
 		return kn;
 	ready_unpark(kq, kn);
 	return ERR_PTR(ret);
+}
+
+/* Those of which the ident reminds nobody any more go with the one it means. */
+static void drop_hidden(struct kqueue *kq, const struct kevent_record *kev)
+{
+	struct knote *kn;
+
+	while (unlikely(kq->nhidden)) {
+		kn = table_find_hidden(kq, kev->ident, kev->filter);
+		if (!kn)
+			break;
+		kqueue_drop(kq, kn);
+	}
 }
 
 /* @file and @shared as for knote_create(). */
@@ -424,7 +485,27 @@ static int apply(struct kqueue *kq, const struct kevent_filter *ops,
 	if (!(kev->flags & EV_DELETE))
 		return knote_modify(kq, kn, kev);
 	kqueue_drop(kq, kn);
+	if (!file)
+		drop_hidden(kq, kev);
 	return 0;
+}
+
+/**
+ * kqueue_apply_birth() - have a child followed as its parent is
+ * @kq: the queue, locked; the lock may be given up meanwhile
+ * @kev: what the parent's knote asks for, with the child as ident, EV_FLAG1, and
+ *	a struct seed's address as data, which is taken out
+ *
+ * Context: the child, before it has done anything.
+ * Return: as kqueue_apply(), but an existing knote of the child follows it as well.
+ */
+int kqueue_apply_birth(struct kqueue *kq, struct kevent_record *kev)
+{
+	int ret = apply(kq, &kevent_child_filter, kev, NULL, false);
+
+	kev->data = 0;
+	trace_kevent_register(kq->id, kev, ret);
+	return ret;
 }
 
 static int apply_fd(struct kqueue *kq, const struct kevent_filter *ops,

@@ -270,13 +270,16 @@ static struct knote *scan_look_slowly(struct scan *scan,
 
 /* --- Settling, with the lock ---------------------------------------------- */
 
-/* Give QUEUED up, with the list node. False if there is news: look again. */
+/*
+ * Give QUEUED up, with the list node. False if there is news: look again; or if it
+ * has seen its last: drop it.
+ */
 static __always_inline bool knote_rest(struct knote *kn)
 {
 	int state = atomic_read(&kn->state);
 
 	do {
-		if (state & KNOTE_NEWS)
+		if (state & (KNOTE_NEWS | KNOTE_GONE))
 			return false;
 	} while (!atomic_try_cmpxchg(&kn->state, &state, state & ~KNOTE_QUEUED));
 	return true;
@@ -348,7 +351,8 @@ static bool scan_settle_one(struct scan *scan, unsigned int i)
 	if (i < scan->nlisted)
 		list_del(&kn->ready);
 	if (unlikely((kn->status & KNOTE_DEAD) ||
-		     (delivered && (kn->flags & EV_ONESHOT)))) {
+		     (delivered && (kn->flags & EV_ONESHOT)) ||
+		     knote_is_gone(kn))) {
 		scan->drops |= BIT(i);
 		return false;
 	}
@@ -497,7 +501,9 @@ static bool scan_store_slowly(struct scan *scan, struct knote *kn,
 		if (!(kn->status & (KNOTE_BUSY | KNOTE_DEAD)))
 			knote_forget(kn, kev);
 	}
-	if ((kn->status & KNOTE_DEAD) || (stored && (kn->flags & EV_ONESHOT))) {
+	/* By the event: a knote may have begun to end since that was made. */
+	if ((kn->status & KNOTE_DEAD) ||
+	    (stored && ((kn->flags | kev->flags) & EV_ONESHOT))) {
 		scan_doom(kq, kn);
 		kqueue_let_go(kq, kn, KNOTE_TAKEN);
 	} else {

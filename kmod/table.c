@@ -25,6 +25,7 @@
 struct ident_key {
 	u64 ident;
 	s16 filter;
+	bool hidden;
 };
 
 static __always_inline u32 ident_hash(u64 ident, s16 filter, u32 seed)
@@ -52,7 +53,8 @@ static int compare_knote(struct rhashtable_compare_arg *arg, const void *obj)
 	const struct ident_key *key = arg->key;
 	const struct knote *kn = obj;
 
-	return kn->ident != key->ident || kn->filter != key->filter;
+	return kn->ident != key->ident || kn->filter != key->filter ||
+	       knote_is_hidden(kn) != key->hidden;
 }
 
 /* Most queues have few. */
@@ -73,6 +75,28 @@ struct knote *table_find_ident(struct kqueue *kq, u64 ident, s16 filter)
 	if (!kq->nident_knotes)
 		return NULL;
 	return rhashtable_lookup_fast(&kq->idents, &key, ident_params);
+}
+
+/* One of those that the ident meant before, if there is any. */
+struct knote *table_find_hidden(struct kqueue *kq, u64 ident, s16 filter)
+{
+	struct ident_key key = { ident, filter, true };
+
+	if (!kq->nhidden)
+		return NULL;
+	return rhashtable_lookup_fast(&kq->idents, &key, ident_params);
+}
+
+/* The knote's ident is to be free for another. -EBUSY if there are too many. */
+int table_hide(struct kqueue *kq, struct knote *kn)
+{
+	lockdep_assert_held(&kq->mtx);
+
+	if (kq->nhidden >= KQUEUE_HIDDEN_MAX)
+		return -EBUSY;
+	atomic_or(KNOTE_HIDDEN, &kn->state);
+	kq->nhidden++;
+	return 0;
 }
 
 /*
@@ -186,6 +210,7 @@ static noinline void remove_ident(struct kqueue *kq, struct knote *kn)
 {
 	rhashtable_remove_fast(&kq->idents, &kn->hash, ident_params);
 	kq->nident_knotes--;
+	kq->nhidden -= knote_is_hidden(kn);
 }
 
 void table_remove(struct kqueue *kq, struct knote *kn)
@@ -252,6 +277,7 @@ struct knote *table_empty_idents(struct kqueue *kq)
 		return NULL;
 	kq->has_idents = false;
 	kq->nident_knotes = 0;
+	kq->nhidden = 0;
 	rhashtable_free_and_destroy(&kq->idents, collect_ident, &chain);
 	return chain;
 }

@@ -7,7 +7,12 @@
 
 #include "kqueue.h"
 
+/* So many knotes of a queue may be hidden: they can all be of one ident. */
+#define KQUEUE_HIDDEN_MAX	8
+
 struct knote *table_find_ident(struct kqueue *kq, u64 ident, s16 filter);
+struct knote *table_find_hidden(struct kqueue *kq, u64 ident, s16 filter);
+int table_hide(struct kqueue *kq, struct knote *kn);
 int table_add(struct kqueue *kq, struct knote *kn);
 void table_remove(struct kqueue *kq, struct knote *kn);
 void table_free_fds(struct kqueue *kq);

@@ -19,30 +19,16 @@
  */
 
 #include <linux/cred.h>
-#include <linux/hash.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/rcupdate.h>
-#include <linux/rhashtable.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
 #include <trace/events/signal.h>
 
 #include "../compat.h"
 #include "../kqueue.h"
 #include "../probe.h"
-#include "signal.h"
-#include "tell.h"
-
-/**
- * struct signal_key - a signal of a process
- * @tgid: the process
- * @sig: the signal
- */
-struct signal_key {
-	struct pid *tgid;
-	u32 sig;
-};
+#include "pidnode.h"
 
 /**
  * struct signal_sender - what siginfo says about the last that was sent
@@ -58,51 +44,19 @@ struct signal_sender {
 
 /**
  * struct signal_node - a signal of a process, for which there are knotes
- * @hash: in signal_nodes
- * @key: holds a reference to the process's pid
- * @teller: tells the knotes; its lock protects what follows
+ * @node: its teller's lock protects what follows
  * @count: how many have been sent
  * @last: by whom
- * @rcu: the probe may still look at a node that is out of the table
  */
 struct signal_node {
-	struct rhash_head hash;
-	struct signal_key key;
-	struct teller teller;
+	struct pid_node node;
 	u64 count;
 	struct signal_sender last;
-	struct rcu_head rcu;
 };
 
-static int compare_node(struct rhashtable_compare_arg *arg, const void *obj)
-{
-	const struct signal_key *key = arg->key;
-	const struct signal_node *node = obj;
-
-	return node->key.tgid != key->tgid || node->key.sig != key->sig;
-}
-
-static const struct rhashtable_params signal_params = {
-	.key_offset = offsetof(struct signal_node, key),
-	.key_len = offsetofend(struct signal_key, sig),
-	.head_offset = offsetof(struct signal_node, hash),
-	.obj_cmpfn = compare_node,
-	.automatic_shrinking = true,
+static const struct pid_node_ops signal_node_ops = {
+	.size = sizeof(struct signal_node),
 };
-
-static struct rhashtable signal_nodes;
-
-/*
- * How many nodes there are for the processes of each hash: to see that there are
- * none takes no time.
- */
-#define FOLLOWED_BITS	10
-static atomic_t followed[1 << FOLLOWED_BITS];
-
-static atomic_t *followed_of(const struct pid *tgid)
-{
-	return &followed[hash_ptr(tgid, FOLLOWED_BITS)];
-}
 
 /* --- The probe ------------------------------------------------------------- */
 
@@ -149,16 +103,17 @@ static noinline void count_signal(struct pid *tgid, int sig,
 				  const struct kernel_siginfo *info,
 				  struct task_struct *receiver)
 {
-	struct signal_key key = { tgid, sig };
-	struct signal_node *node;
+	struct signal_node *signal;
+	struct pid_node *node;
 	unsigned long flags;
 
 	rcu_read_lock();
-	node = rhashtable_lookup(&signal_nodes, &key, signal_params);
+	node = pid_node_find(tgid, sig);
 	if (node) {
+		signal = container_of(node, struct signal_node, node);
 		raw_spin_lock_irqsave(&node->teller.lock, flags);
-		node->count++;
-		fill_sender(&node->last, sig, info, receiver);
+		signal->count++;
+		fill_sender(&signal->last, sig, info, receiver);
 		teller_tell(&node->teller);
 		raw_spin_unlock_irqrestore(&node->teller.lock, flags);
 	}
@@ -177,7 +132,7 @@ static void signal_sent(void *unused, int sig, struct kernel_siginfo *info,
 {
 	struct pid *tgid = task_tgid(receiver);
 
-	if (atomic_read(followed_of(tgid)) && result != TRACE_SIGNAL_OVERFLOW_FAIL)
+	if (pid_is_followed(tgid) && result != TRACE_SIGNAL_OVERFLOW_FAIL)
 		count_signal(tgid, sig, info, receiver);
 }
 
@@ -187,83 +142,11 @@ struct probe signal_probe = {
 };
 EXPORT_SYMBOL_FOR_KUNIT(signal_probe);
 
-/* --- Nodes ----------------------------------------------------------------- */
-
-static void signal_node_end(struct teller *teller)
-{
-	struct signal_node *node = container_of(teller, struct signal_node, teller);
-	struct pid *tgid = node->key.tgid;
-
-	/* Who looked for it meanwhile may have done so already. */
-	rhashtable_remove_fast(&signal_nodes, &node->hash, signal_params);
-	atomic_dec(followed_of(tgid));
-	put_pid(tgid);
-	kfree_rcu(node, rcu);
-}
-
-/* The node that there is, with a reference, or NULL. */
-static struct signal_node *find_node(const struct signal_key *key)
-{
-	struct signal_node *node;
-
-	rcu_read_lock();
-	node = rhashtable_lookup(&signal_nodes, key, signal_params);
-	if (node && !refcount_inc_not_zero(&node->teller.refs)) {
-		/* Who gave back the last has yet to do this; no harm in twice. */
-		rhashtable_remove_fast(&signal_nodes, &node->hash, signal_params);
-		node = NULL;
-	}
-	rcu_read_unlock();
-	return node;
-}
-
-/* A new node; -EEXIST if there is one meanwhile, -EBUSY: try again later. */
-static struct signal_node *make_node(const struct signal_key *key)
-{
-	struct signal_node *node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
-	int ret;
-
-	if (!node)
-		return ERR_PTR(-ENOMEM);
-	node->key = *key;
-	teller_init(&node->teller, signal_node_end);
-	get_pid(key->tgid);
-	/* Before it can be found, so that nothing is missed. */
-	atomic_inc(followed_of(key->tgid));
-	ret = rhashtable_lookup_insert_fast(&signal_nodes, &node->hash,
-					    signal_params);
-	if (!ret)
-		return node;
-
-	atomic_dec(followed_of(key->tgid));
-	put_pid(key->tgid);
-	kfree(node);
-	return ERR_PTR(ret == -EEXIST || ret == -EBUSY ? ret : -ENOMEM);
-}
-
-/* May wait for the table's worker to have caught up. */
-static struct signal_node *get_node(const struct signal_key *key)
-{
-	struct signal_node *node;
-
-	for (;;) {
-		node = find_node(key);
-		if (!node)
-			node = make_node(key);
-		if (node == ERR_PTR(-EBUSY))
-			schedule_timeout_killable(1);
-		else if (node != ERR_PTR(-EEXIST))
-			return node;
-		if (fatal_signal_pending(current))
-			return ERR_PTR(-EINTR);
-	}
-}
-
 /* --- The filter ------------------------------------------------------------ */
 
-static struct signal_node *knote_node(const struct knote *kn)
+static struct signal_node *knote_signal(const struct knote *kn)
 {
-	return container_of(kn->told.teller, struct signal_node, teller);
+	return container_of(kn->told.teller, struct signal_node, node.teller);
 }
 
 /*
@@ -292,28 +175,31 @@ static bool is_another_program(const struct knote *kn, struct pid *tgid)
  */
 static int signal_attach(struct knote *kn)
 {
-	struct signal_key key = { task_tgid(current), kn->ident };
-	struct signal_node *node;
+	struct signal_node *signal;
+	struct pid_node *node;
 	int ret;
 
 	BUILD_BUG_ON(offsetof(struct knote, signal.told) !=
 		     offsetof(struct knote, told));
+
+	check_trace_callback_type_signal_generate(signal_sent);
 
 	if (!kn->ident || kn->ident > _NSIG)
 		return -EINVAL;
 	ret = probe_get(&signal_probe);
 	if (ret)
 		return ret;
-	node = get_node(&key);
+	node = pid_node_get(task_tgid(current), kn->ident, &signal_node_ops);
 	if (IS_ERR(node)) {
 		probe_put(&signal_probe);
 		return PTR_ERR(node);
 	}
+	signal = container_of(node, struct signal_node, node);
 	kn->flags |= EV_CLEAR;
 	kn->signal.exec_id = current->self_exec_id;
 	teller_attach(&node->teller, kn);
 	raw_spin_lock_irq(&node->teller.lock);
-	kn->signal.seen = node->count;
+	kn->signal.seen = signal->count;
 	teller_arm(kn);
 	raw_spin_unlock_irq(&node->teller.lock);
 	return 0;
@@ -332,14 +218,15 @@ static int signal_touch(struct knote *kn, const struct kevent_record *kev)
 
 static bool signal_event(struct knote *kn, struct kevent_record *kev)
 {
-	struct signal_node *node = knote_node(kn);
+	struct signal_node *signal = knote_signal(kn);
+	struct pid_node *node = &signal->node;
 
 	raw_spin_lock_irq(&node->teller.lock);
 	teller_arm(kn);
-	kev->data = node->count - kn->signal.seen;
-	kev->fflags = node->last.code;
-	kev->ext[0] = (u32)node->last.pid;
-	kev->ext[1] = node->last.uid;
+	kev->data = signal->count - kn->signal.seen;
+	kev->fflags = signal->last.code;
+	kev->ext[0] = (u32)signal->last.pid;
+	kev->ext[1] = signal->last.uid;
 	raw_spin_unlock_irq(&node->teller.lock);
 	return kev->data && !is_another_program(kn, node->key.tgid);
 }
@@ -359,15 +246,3 @@ const struct kevent_filter kevent_signal_filter = {
 	.event = signal_event,
 	.delivered = signal_delivered,
 };
-
-int __init signal_nodes_init(void)
-{
-	check_trace_callback_type_signal_generate(signal_sent);
-	return rhashtable_init(&signal_nodes, &signal_params);
-}
-
-/* Context: after tell_exit() and probes_exit(). */
-void signal_nodes_exit(void)
-{
-	rhashtable_destroy(&signal_nodes);
-}

@@ -14,7 +14,8 @@
 
 static struct workqueue_struct *tell_wq;
 
-static void teller_put(struct teller *teller)
+/* Context: may sleep. */
+void teller_put(struct teller *teller)
 {
 	if (refcount_dec_and_test(&teller->refs))
 		teller->end(teller);

@@ -34,7 +34,8 @@
 
 /**
  * struct teller - whom to tell
- * @refs: one for each knote, and one for @work while it is queued or runs
+ * @refs: one for each knote, one for @work while it is queued or runs, and those
+ *	of whoever has the source
  * @lock: protects the lists, and with them the knotes: a knote is activated
  *	under it, and teller_detach() takes it off under it. Raw, since something
  *	may happen in any context; with interrupts off. It may be taken under
@@ -59,6 +60,7 @@ struct teller {
 void teller_init(struct teller *teller, void (*end)(struct teller *teller));
 void teller_attach(struct teller *teller, struct knote *kn);
 void teller_detach(struct knote *kn);
+void teller_put(struct teller *teller);
 void teller_tell(struct teller *teller);
 
 /* To be called before each look, with the lock. */
