@@ -234,6 +234,34 @@ TEST_F(nth, add_ident)
 	ASSERT_EQ(0, kq_count(self->kq));
 }
 
+/* A process, by number and by descriptor; one whose children are to be followed. */
+TEST_F(nth, add_process)
+{
+	struct list l = { .n = 0 };
+	struct fault_case c = {
+		.call = call_changes, .undo = undo_adds, .kq = { self->kq, -1 },
+		.arg = &l, .may = MAY_ENOMEM, .least = 2,
+	};
+	int fd = syscall(SYS_pidfd_open, getpid(), 0);
+
+	list_add(&l, getpid(), EVFILT_PROC, EV_ADD, NOTE_EXIT, 0);
+	c.name = "add process";
+	EXPECT_EQ(NULL, fault_each(&self->f, &c));
+	l.n = 0;
+	list_add(&l, getpid(), EVFILT_PROC, EV_ADD,
+		 NOTE_EXIT | NOTE_FORK | NOTE_EXEC | NOTE_TRACK, 0);
+	c.name = "add process and its children";
+	c.least = 3;
+	EXPECT_EQ(NULL, fault_each(&self->f, &c));
+	l.n = 0;
+	list_add(&l, fd, EVFILT_PROCDESC, EV_ADD, NOTE_EXIT, 0);
+	c.name = "add pidfd";
+	c.least = 2;
+	EXPECT_EQ(NULL, fault_each(&self->f, &c));
+	close(fd);
+	ASSERT_EQ(0, kq_count(self->kq));
+}
+
 /* A filter of another module, whose attach allocates: it is let go of, too. */
 TEST_F(nth, add_sample)
 {
@@ -284,6 +312,30 @@ static int call_change(const struct fault_case *c)
 static int undo_change(const struct fault_case *c)
 {
 	return make_change(c, 1);
+}
+
+/* A process that is not watched any more has no memory for births either. */
+static int undo_follow(const struct fault_case *c)
+{
+	return make_change(c, 1) ? EINVAL : make_change(c, 2);
+}
+
+/* From not following to following: all or nothing. */
+TEST_F(nth, follow)
+{
+	struct list l = { .n = 0 };
+	struct fault_case c = {
+		.name = "follow children", .call = call_change,
+		.undo = undo_follow, .kq = { self->kq, -1 }, .arg = &l,
+		.may = MAY_ENOMEM, .least = 1,
+	};
+
+	list_add(&l, getpid(), EVFILT_PROC, 0, NOTE_TRACK, 0);
+	list_add(&l, getpid(), EVFILT_PROC, EV_DELETE, 0, 0);
+	list_add(&l, getpid(), EVFILT_PROC, EV_ADD, NOTE_EXIT, 0);
+	ASSERT_EQ(0, make_change(&c, 2));
+	EXPECT_EQ(NULL, fault_each(&self->f, &c));
+	ASSERT_EQ(0, kq_count(self->kq));
 }
 
 /* All changes of a knote that can be taken back. Returns what is wrong. */

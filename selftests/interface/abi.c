@@ -420,7 +420,8 @@ TEST_F(abi, info)
 {
 	static const int filter[] = { EVFILT_READ, EVFILT_WRITE, EVFILT_TIMER,
 				      EVFILT_USER, EVFILT_EMPTY, EVFILT_EXCEPT,
-				      EVFILT_SIGNAL };
+				      EVFILT_SIGNAL, EVFILT_PROC,
+				      EVFILT_PROCDESC };
 	struct {
 		struct kevent_info info;
 		char tail[40];

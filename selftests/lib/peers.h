@@ -197,15 +197,20 @@ static inline bool hear(int fd)
  */
 #define AFTER_EXEC	"after-exec"
 
-static inline void exec_self(int a, int b, int c)
+static inline void exec_file(const char *file, int a, int b, int c)
 {
 	char arg[3][16];
 
 	snprintf(arg[0], sizeof(arg[0]), "%d", a);
 	snprintf(arg[1], sizeof(arg[1]), "%d", b);
 	snprintf(arg[2], sizeof(arg[2]), "%d", c);
-	execl("/proc/self/exe", "self", AFTER_EXEC, arg[0], arg[1], arg[2], NULL);
+	execl(file, "self", AFTER_EXEC, arg[0], arg[1], arg[2], NULL);
 	_exit(99);
+}
+
+static inline void exec_self(int a, int b, int c)
+{
+	exec_file("/proc/self/exe", a, b, c);
 }
 
 /* What their main() does: @after gets the three numbers. */
