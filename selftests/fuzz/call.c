@@ -12,7 +12,7 @@
 
 const int16_t filter_number[FILTERS] = {
 	EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT, EVFILT_EMPTY, EVFILT_TIMER,
-	EVFILT_USER, EVFILT_SIGNAL,
+	EVFILT_USER, EVFILT_SIGNAL, EVFILT_PROC,
 };
 
 const struct timespec no_time;
@@ -38,6 +38,7 @@ bool is_change_error(int err)
 	switch (err) {
 	case EBADF:
 	case EINVAL:
+	case ESRCH:
 	case ENOENT:
 	case ENOMEM:
 	case ENOSPC:
@@ -114,6 +115,21 @@ static void signal_check(struct actor *a, const struct kevent_record *kev)
 		     kev->ext[0], kev->ext[1]);
 }
 
+/* Of our process, or of a child that is followed as it is. */
+static void process_check(struct actor *a, const struct kevent_record *kev)
+{
+	if ((kev->udata & 0xffffffff) != tag_of(getpid(), kev->filter, 0) ||
+	    kev->ext[3] != ~kev->ext[2])
+		fail(a, "process %llu has udata %#llx, ext %#llx of another",
+		     kev->ident, kev->udata, kev->ext[2]);
+	if ((kev->fflags & NOTE_CHILD) &&
+	    (kev->fflags != NOTE_CHILD || kev->data != getpid()))
+		fail(a, "process %llu was born with fflags %#x, data %lld",
+		     kev->ident, kev->fflags, kev->data);
+	if ((kev->fflags & NOTE_EXIT) && kev->ident == (uint64_t)getpid())
+		fail(a, "our own process has ended, it says");
+}
+
 /* A record that answers a change, or reports an event, of one registration. */
 void record_check(struct actor *a, const struct kevent_record *kev)
 {
@@ -138,6 +154,8 @@ static void event_check(struct actor *a, const struct kevent_record *kev)
 		fail(a, "an event with flags %#x", kev->flags);
 	if (kev->filter == EVFILT_SIGNAL)
 		signal_check(a, kev);
+	else if (kev->filter == EVFILT_PROC)
+		process_check(a, kev);
 	else
 		record_check(a, kev);
 	count_up(&shared->delivered[index]);

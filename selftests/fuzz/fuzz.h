@@ -35,7 +35,7 @@
 #define THREADS_MAX	16
 #define TRACE_LENGTH	32	/* operations that an actor remembers */
 #define ERRNOS		140
-#define FILTERS		7	/* that exist: see filter_number[] */
+#define FILTERS		8	/* that exist: see filter_number[] */
 
 /* rng.c: xoshiro256** */
 struct rng {

@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FLAGS_KNOWN	0x03ff
 #define PROPERTIES	(EV_ONESHOT | EV_CLEAR | EV_RECEIPT | EV_DISPATCH)
@@ -12,7 +13,7 @@
 bool filter_is_fd(int filter)
 {
 	return filter != EVFILT_TIMER && filter != EVFILT_USER &&
-	       filter != EVFILT_SIGNAL;
+	       filter != EVFILT_SIGNAL && filter != EVFILT_PROC;
 }
 
 struct file *number_file(const struct model *m, uint64_t ident)
@@ -87,6 +88,8 @@ enum ready note_ready(struct model *m, const struct note *n)
 		return n->fired ? READY_YES : READY_NO;
 	if (n->filter == EVFILT_SIGNAL)
 		return n->sent ? READY_YES : READY_NO;
+	if (n->filter == EVFILT_PROC)
+		return n->sent && (n->fflags & NOTE_FORK) ? READY_YES : READY_NO;
 	if (n->filter == EVFILT_TIMER)
 		return timer_ready(n);
 	if (number_queue(m, n->ident))
@@ -264,14 +267,14 @@ static void look(struct model *m, struct note *n)
 		n->queued = QUEUED_MAYBE;
 }
 
-/* So many of the signal were sent, one by one. */
-void model_raised(struct model *m, int sig, int count)
+/* It has happened so often, to whatever queue watches it. */
+static void happened(struct model *m, uint64_t ident, int filter, int count)
 {
 	struct note *n;
 	int i;
 
 	for (i = 0; i < QUEUES; i++) {
-		n = m->queue[i].refs ? note_find(&m->queue[i], sig, EVFILT_SIGNAL) : NULL;
+		n = m->queue[i].refs ? note_find(&m->queue[i], ident, filter) : NULL;
 		if (!n)
 			continue;
 		n->sent += count;
@@ -280,6 +283,24 @@ void model_raised(struct model *m, int sig, int count)
 			n->queued = QUEUED_MAYBE;
 		look(m, n);
 	}
+}
+
+/* So many of the signal were sent, one by one. */
+void model_raised(struct model *m, int sig, int count)
+{
+	happened(m, sig, EVFILT_SIGNAL, count);
+}
+
+/* We had a child. */
+void model_forked(struct model *m)
+{
+	happened(m, getpid(), EVFILT_PROC, 1);
+}
+
+static bool process_valid(const struct kevent_record *kev)
+{
+	return !(kev->fflags & ~(NOTE_EXIT | NOTE_FORK | NOTE_EXEC | NOTE_TRACK |
+				 NOTE_TRACKERR | NOTE_CHILD));
 }
 
 static bool signal_valid(const struct kevent_record *kev)
@@ -312,6 +333,10 @@ static int create(struct model *m, struct queue *q, const struct kevent_record *
 		err = -EINVAL;
 	else if (kev->filter == EVFILT_SIGNAL && !signal_valid(kev))
 		err = -EINVAL;
+	else if (kev->filter == EVFILT_PROC && !process_valid(kev))
+		err = -EINVAL;
+	else if (kev->filter == EVFILT_PROC && kev->ident != (uint64_t)getpid())
+		err = -ESRCH;
 	if (err)
 		return err;
 	n = note_new(m, q);
@@ -323,7 +348,7 @@ static int create(struct model *m, struct queue *q, const struct kevent_record *
 	n->udata = kev->udata;
 	memcpy(n->ext, kev->ext, sizeof(n->ext));
 	set_status(n, kev->flags);
-	if (n->filter == EVFILT_SIGNAL)
+	if (n->filter == EVFILT_SIGNAL || n->filter == EVFILT_PROC)
 		n->flags |= EV_CLEAR;
 	if (n->filter == EVFILT_TIMER)
 		timer_start(n);
@@ -362,6 +387,13 @@ static int touch(struct note *n, const struct kevent_record *kev)
 		touch_user(n, kev);
 		return 0;
 	case EVFILT_SIGNAL:
+		return 0;
+	case EVFILT_PROC:
+		if (!process_valid(kev))
+			return -EINVAL;
+		if (kev->fflags & ~n->fflags & NOTE_FORK)
+			n->sent = 0;
+		n->fflags = kev->fflags;
 		return 0;
 	case EVFILT_TIMER:
 		if (!(kev->flags & EV_ADD))

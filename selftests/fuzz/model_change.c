@@ -116,10 +116,21 @@ static void random_signal(struct rng *r, struct kevent_record *kev)
 		kev->fflags = 1U << below(r, 32);
 }
 
+/* Ours, since what others do is not known; of that, children. */
+static void random_process(struct rng *r, struct kevent_record *kev)
+{
+	kev->filter = EVFILT_PROC;
+	kev->ident = chance(r, 20) ? 1ULL << (31 + below(r, 33)) : (uint64_t)getpid();
+	kev->fflags = (chance(r, 4) ? 0 : NOTE_FORK) | (chance(r, 2) ? NOTE_EXEC : 0) |
+		      (chance(r, 2) ? NOTE_EXIT : 0);
+	if (chance(r, 20))
+		kev->fflags |= 1U << (3 + below(r, 25));
+}
+
 static void random_junk(struct rng *r, struct kevent_record *kev)
 {
 	static const int16_t filter[] = {
-		0, 1, EVFILT_AIO, EVFILT_VNODE, EVFILT_PROC, EVFILT_FS,
+		0, 1, EVFILT_AIO, EVFILT_VNODE, EVFILT_FS,
 		KEVENT_FILTER_MIN, KEVENT_FILTER_MIN - 1, SHRT_MIN, SHRT_MAX,
 	};
 
@@ -142,7 +153,10 @@ void random_change(struct model *m, struct kevent_record *kev)
 		random_timer(r, kev);
 		break;
 	case 3:
-		random_signal(r, kev);
+		if (chance(r, 2))
+			random_signal(r, kev);
+		else
+			random_process(r, kev);
 		break;
 	case 4 ... 6:
 		random_user(r, kev);

@@ -145,7 +145,8 @@ static void check_contents(struct model *m, struct note *n,
 {
 	bool fd = filter_is_fd(n->filter);
 	uint16_t eof = fd ? EV_EOF : 0;
-	int skip = n->filter == EVFILT_SIGNAL ? 2 : 0;	/* the kernel's */
+	/* Of which the first two parts of ext are the kernel's. */
+	int skip = n->filter == EVFILT_SIGNAL || n->filter == EVFILT_PROC ? 2 : 0;
 
 	if ((kev->flags & ~eof) != n->flags)
 		fail(m->a, "ident %llu filter %d has flags %#x, not %#x", kev->ident,
@@ -168,6 +169,13 @@ static void check_contents(struct model *m, struct note *n,
 		if (kev->fflags != SI_USER || kev->data != n->sent)
 			fail(m->a, "signal %llu was sent %d times, not %lld, fflags %#x",
 			     kev->ident, n->sent, kev->data, kev->fflags);
+	} else if (n->filter == EVFILT_PROC) {
+		int forks = n->fflags & NOTE_FORK ? n->sent : 0;
+
+		if (kev->fflags != (forks ? NOTE_FORK : 0) || kev->data ||
+		    kev->ext[0] != (uint64_t)forks || kev->ext[1])
+			fail(m->a, "the process had %d children, not %lld, fflags %#x data %lld",
+			     forks, kev->ext[0], kev->fflags, kev->data);
 	} else if (n->filter == EVFILT_TIMER) {
 		check_timer(m, n, kev);
 	} else if (n->forced) {

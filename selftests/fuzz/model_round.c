@@ -361,6 +361,7 @@ static void child(struct model *m)
 		return;
 	op_begin(m->a, OP_FORK, QUEUE_BASE + i, 0, 0, 0);
 	op_end(m->a, life_fork(m->a, QUEUE_BASE + i, FD_BASE + some_number(m)));
+	model_forked(m);
 	signalled(m);
 }
 

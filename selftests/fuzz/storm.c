@@ -128,7 +128,7 @@ static void make_change(struct player *p, struct kevent_record *kev)
 	struct rng *r = &p->a->rng;
 
 	*kev = (struct kevent_record){ .flags = flags[below(r, ARRAY_SIZE(flags))] };
-	switch (below(r, 7)) {
+	switch (below(r, 8)) {
 	case 0:
 		kev->filter = EVFILT_TIMER;
 		kev->ident = below(r, IDENTS);
@@ -143,6 +143,12 @@ static void make_change(struct player *p, struct kevent_record *kev)
 	case 2:
 		kev->filter = EVFILT_SIGNAL;
 		kev->ident = SIGNAL_BASE + below(r, SIGNALS);
+		break;
+	case 3:
+		kev->filter = EVFILT_PROC;
+		kev->ident = getpid();
+		kev->fflags = (chance(r, 2) ? NOTE_TRACK : 0) |
+			      (chance(r, 2) ? NOTE_FORK : NOTE_EXIT) | NOTE_EXEC;
 		break;
 	default:
 		kev->filter = fd_filter[below(r, ARRAY_SIZE(fd_filter))];
