@@ -44,6 +44,8 @@ struct series {
 
 void series_add(struct series *s, long long ns);
 void series_add_elsewhere(struct series *s, void (*run)(struct series *own));
+void series_add_beside(struct series *s, void (*run)(struct series *own),
+		       void (*other)(void));
 double series_median(struct series *s);		/* less the clock; empties it */
 double series_each(struct series *s, int n);	/* the same for one of @n */
 void clock_measure(void);
@@ -109,6 +111,7 @@ void bench_rearm(void);
 void bench_timer(void);
 void bench_user(void);
 void bench_signal(void);
+void bench_process(void);
 void bench_close(void);
 void bench_memory(void);
 void bench_producers(void);

@@ -104,6 +104,32 @@ void series_add_elsewhere(struct series *s, void (*run)(struct series *own))
 	close(fd[1]);
 }
 
+/* The same, while one more process has done @other and is still there. */
+void series_add_beside(struct series *s, void (*run)(struct series *own),
+		       void (*other)(void))
+{
+	int ready[2], go[2], status;
+	char byte = 0;
+	pid_t pid;
+
+	check(!pipe(ready) && !pipe(go), "pipe");
+	pid = fork();
+	check(pid >= 0, "fork");
+	if (!pid) {
+		close(go[1]);
+		other();
+		check(write(ready[1], &byte, 1) == 1, "pipe");
+		_exit(read(go[0], &byte, 1) != 0);
+	}
+	close(go[0]);
+	check(read(ready[0], &byte, 1) == 1, "the other process");
+	series_add_elsewhere(s, run);
+	close(go[1]);
+	check(waitpid(pid, &status, 0) == pid && !status, "the other process");
+	close(ready[0]);
+	close(ready[1]);
+}
+
 /* Start a table. The ratio is that of the first column to the second. */
 void table_begin(const char *title, const char *const *columns, const char *ratio)
 {

@@ -4,7 +4,6 @@
 #include <sys/epoll.h>
 #include <sys/event.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -80,12 +79,10 @@ static void send_some(struct series *s)
 	}
 }
 
-/* A process that watches very many, until @fd's other end is closed. */
-static void watch_many(int ready, int fd)
+static void watch_many(void)
 {
 	struct kevent change;
 	int i, sig, kq;
-	char byte = 0;
 
 	for (i = 0; i < OTHER_QUEUES; i++) {
 		kq = queue_open();
@@ -94,30 +91,6 @@ static void watch_many(int ready, int fd)
 			check(!kevent(kq, &change, 1, NULL, 0, NULL), "kevent");
 		}
 	}
-	check(write(ready, &byte, 1) == 1, "pipe");
-	_exit(read(fd, &byte, 1) != 0);
-}
-
-static void send_beside_watcher(struct series *s)
-{
-	int ready[2], go[2], status;
-	char byte;
-	pid_t pid;
-
-	check(!pipe(ready) && !pipe(go), "pipe");
-	pid = fork();
-	check(pid >= 0, "fork");
-	if (!pid) {
-		close(go[1]);
-		watch_many(ready[1], go[0]);
-	}
-	close(go[0]);
-	check(read(ready[0], &byte, 1) == 1, "the other process");
-	series_add_elsewhere(s, send_some);
-	close(go[1]);
-	check(waitpid(pid, &status, 0) == pid && !status, "the other process");
-	close(ready[0]);
-	close(ready[1]);
 }
 
 static void bench_signal_tax(void)
@@ -131,7 +104,7 @@ static void bench_signal_tax(void)
 	for (round = 0; round < opt.rounds; round++) {
 		if (reload_module())
 			series_add_elsewhere(&idle, send_some);
-		send_beside_watcher(&busy);
+		series_add_beside(&busy, send_some, watch_many);
 	}
 	value[0] = series_median(&busy);
 	value[1] = idle.n ? series_median(&idle) : NOT_MEASURED;
