@@ -30,7 +30,7 @@ INSTALLED = $(DESTDIR)/lib/modules/$(RELEASE)/updates/kevent.ko
 RUN = exec env BUILD=$(BUILD) KERNEL='$(KERNEL)' TEST='$(TEST)' SEED='$(SEED)' \
 	selftests/qemu/run
 
-all: lib examples selftests module
+all: lib tools examples selftests module
 
 module: need_headers
 	@mkdir -p $(MODULE)
@@ -56,7 +56,10 @@ lib:
 examples: lib
 	$(MAKE) -C userspace BUILD=$(BUILD) examples
 
-selftests: lib
+tools: lib
+	$(MAKE) -C userspace BUILD=$(BUILD) tools
+
+selftests: lib tools
 	+dir='$(KSELFTEST)'; \
 	[ -n "$$dir" ] || { selftests/qemu/deps uring xz && \
 		dir=$$(selftests/qemu/fetch kernel-files); } || exit 1; \
@@ -68,7 +71,7 @@ bench-programs: lib
 fuzz-program:
 	$(MAKE) -C selftests/fuzz BUILD=$(BUILD)
 
-install: lib module
+install: lib tools module
 	install -D -m 644 $(MODULE)/kevent.ko $(INSTALLED)
 	$(if $(DESTDIR),,depmod $(RELEASE))
 	$(MAKE) -C userspace BUILD=$(BUILD) install
@@ -115,9 +118,10 @@ clean:
 help:
 	@echo "kevent: FreeBSD's kqueue for Linux"
 	@echo
-	@echo "  make             library, examples, selftests, module (for the running kernel)"
-	@echo "  make module      only the module; likewise: lib, examples, selftests"
-	@echo "  make install     module, library, headers, man pages, udev rule; and: uninstall"
+	@echo "  make             library, tools, examples, selftests, module (for the running"
+	@echo "                   kernel)"
+	@echo "  make module      only the module; likewise: lib, tools, examples, selftests"
+	@echo "  make install     module, library, tools, headers, man pages; and: uninstall"
 	@echo "  make clean       remove build/, where everything goes that is built"
 	@echo
 	@echo "In QEMU, with Debian's kernels; what is missing is installed and fetched:"
@@ -148,7 +152,7 @@ help:
 	@echo "  BUILD=<folder>   build there (build)"
 	@echo "  KSELFTEST=<dir>  the folder that has kselftest_harness.h (fetched)"
 
-.PHONY: all module need_headers lib examples selftests bench-programs \
+.PHONY: all module need_headers lib tools examples selftests bench-programs \
 	fuzz-program install uninstall check check-debug check-all check-planted \
 	coverage lint demo shell bench fuzz clean help
 

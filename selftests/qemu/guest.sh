@@ -82,6 +82,7 @@ make_initrd() {
 	copy_kernel_modules "$kernel" "$root/lib/modules/kernel" ||
 		die "cannot unpack modules of $kernel"
 	copy_programs "$build/examples" "$root/examples"
+	copy_programs "$build/tools" "$root/tools"
 	copy_programs "$build/selftests" "$root/tests"
 	copy_programs "$build/bench" "$root/bench"
 	copy_programs "$build/fuzz" "$root/fuzz"

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* kevsuper: what it starts, starts again, follows and stops, and what it says. */
+#include <limits.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "peers.h"
+
+#define FILE_NAME	"kevsuper-test"
+#define LINES		64
+#define LINE_SIZE	160
+
+/* Where nothing is said of it, nothing is to be killed, and no delay to be long. */
+#define SHORT_DELAY	"0.01"
+#define LONG_PATIENCE	"1000"
+
+/* The program that runs. */
+struct tool {
+	pid_t pid;		/* 0: none */
+	int out;		/* what it says */
+	char said[LINES * LINE_SIZE];
+	size_t len;
+	size_t heard;		/* how much of that was looked at */
+};
+
+FIXTURE(supervisor)
+{
+	struct tool tool;
+};
+
+FIXTURE_SETUP(supervisor)
+{
+	char folder[] = "/tmp/kevsuper.XXXXXX";
+
+	mkdir("/tmp", 01777);
+	ASSERT_NE(NULL, mkdtemp(folder));
+	ASSERT_EQ(0, chdir(folder));
+	self->tool.pid = 0;
+}
+
+/* What was left over, by a test that failed, ends with us. */
+FIXTURE_TEARDOWN(supervisor)
+{
+	char folder[PATH_MAX];
+
+	if (self->tool.pid) {
+		kill(self->tool.pid, SIGTERM);
+		waitpid(self->tool.pid, NULL, 0);
+	}
+	unlink(FILE_NAME);
+	unlink("pid");
+	if (getcwd(folder, sizeof(folder)) && !chdir("/"))
+		rmdir(folder);
+}
+
+/* --- The program --------------------------------------------------------------- */
+
+/* It lies beside the folder of the tests. */
+static void find_program(char *path, size_t size)
+{
+	ssize_t len = readlink("/proc/self/exe", path, size - 1);
+	int i;
+
+	path[len > 0 ? len : 0] = '\0';
+	for (i = 0; i < 2 && strrchr(path, '/'); i++)
+		*strrchr(path, '/') = '\0';
+	strncat(path, "/tools/kevsuper", size - strlen(path) - 1);
+}
+
+/* Start it with these arguments, the last of which is NULL. */
+static void start(struct tool *tool, const char *const *args)
+{
+	char path[PATH_MAX];
+	const char *argv[16] = { path };
+	int fd[2], i;
+
+	find_program(path, sizeof(path));
+	for (i = 0; args[i] && i < 14; i++)
+		argv[i + 1] = args[i];
+	if (pipe(fd))
+		return;
+	tool->pid = fork();
+	if (!tool->pid) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		dup2(fd[1], 1);
+		dup2(fd[1], 2);
+		close(fd[0]);
+		close(fd[1]);
+		execv(path, (char *const *)(uintptr_t)argv);
+		_exit(99);
+	}
+	close(fd[1]);
+	fcntl(fd[0], F_SETFL, O_NONBLOCK);
+	tool->out = fd[0];
+}
+
+#define START(...) start(&self->tool, (const char *const[]){ __VA_ARGS__, NULL })
+
+/* Write the file that says what is to run. */
+static bool write_file(const char *text)
+{
+	FILE *f = fopen(FILE_NAME, "w");
+
+	return f && fputs(text, f) >= 0 && !fclose(f);
+}
+
+static bool read_more(struct tool *tool)
+{
+	ssize_t n = read(tool->out, tool->said + tool->len,
+			 sizeof(tool->said) - 1 - tool->len);
+
+	if (n > 0)
+		tool->len += n;
+	tool->said[tool->len] = '\0';
+	return n > 0;
+}
+
+/* The next line that has @text in it, within the limit; what is before is passed over. */
+static const char *line_with(struct tool *tool, const char *text)
+{
+	char *line, *end;
+
+	WAIT_FOR(({
+		read_more(tool);
+		line = strstr(tool->said + tool->heard, text);
+		line && strchr(line, '\n');
+	}));
+	line = strstr(tool->said + tool->heard, text);
+	end = line ? strchr(line, '\n') : NULL;
+	if (!end) {
+		printf("# it does not say '%s', but:\n%s", text,
+		       tool->said + tool->heard);
+		return NULL;
+	}
+	tool->heard = end + 1 - tool->said;
+	return line;
+}
+
+#define ASSERT_SAYS(text)	ASSERT_NE(NULL, line_with(&self->tool, text))
+
+/* The process that it says it has started under that name; -1 if it does not. */
+static pid_t next_pid(struct tool *tool, const char *name)
+{
+	char text[64];
+	const char *line;
+
+	snprintf(text, sizeof(text), "%s: started, process ", name);
+	line = line_with(tool, text);
+	return line ? atoi(line + strlen(text)) : -1;
+}
+
+/* Its exit status, once it has ended. */
+static int ended(struct tool *tool)
+{
+	int status = child_status(tool->pid);
+
+	tool->pid = 0;
+	while (read_more(tool))
+		;
+	return status;
+}
+
+static int stopped(struct tool *tool, int sig)
+{
+	return kill(tool->pid, sig) ? -1 : ended(tool);
+}
+
+/* --- Running ------------------------------------------------------------------- */
+
+/* What dies is started again, each time, and is stopped in the end. */
+TEST_F(supervisor, again)
+{
+	pid_t pid, last = 0;
+	int i;
+
+	ASSERT_TRUE(write_file("# a comment\n\n  one :  exec sleep 1000\n"));
+	START("-d", SHORT_DELAY, "-m", SHORT_DELAY, "-k", LONG_PATIENCE, FILE_NAME);
+	for (i = 0; i < 10; i++) {
+		pid = next_pid(&self->tool, "one");
+		ASSERT_LT(0, pid);
+		ASSERT_NE(last, pid);
+		ASSERT_EQ(0, kill(pid, SIGKILL));
+		ASSERT_SAYS("one: process");
+		ASSERT_NE(NULL, strstr(self->tool.said, "was killed by signal 9 (Killed)"));
+		ASSERT_SAYS("one: starting it again in 0.01 s");
+		last = pid;
+	}
+	pid = next_pid(&self->tool, "one");
+	EXPECT_EQ(0, stopped(&self->tool, SIGTERM));
+	ASSERT_SAYS("one: stopping 1 process");
+	ASSERT_SAYS("one: stopped");
+	EXPECT_EQ(-1, kill(pid, 0));
+	EXPECT_EQ(ESRCH, errno);
+}
+
+/* What ends at once waits twice as long each time, up to a limit. */
+TEST_F(supervisor, delays)
+{
+	ASSERT_TRUE(write_file("bad: exit 3\n"));
+	START("-d", "0.01", "-m", "0.05", FILE_NAME);
+	ASSERT_SAYS("exited with 3");
+	ASSERT_SAYS("bad: starting it again in 0.01 s");
+	ASSERT_SAYS("bad: starting it again in 0.02 s");
+	ASSERT_SAYS("bad: starting it again in 0.04 s");
+	ASSERT_SAYS("bad: starting it again in 0.05 s");
+	ASSERT_SAYS("bad: starting it again in 0.05 s");
+	EXPECT_EQ(0, stopped(&self->tool, SIGINT));
+}
+
+/* SIGHUP: what is new is started, what is not there any more is stopped. */
+TEST_F(supervisor, reload)
+{
+	pid_t keep, change;
+
+	ASSERT_TRUE(write_file("keep: exec sleep 1000\ngo: exec sleep 1001\n"
+			       "change: exec sleep 1002\n"));
+	START("-d", SHORT_DELAY, "-k", LONG_PATIENCE, FILE_NAME);
+	keep = next_pid(&self->tool, "keep");
+	ASSERT_LT(0, next_pid(&self->tool, "go"));
+	change = next_pid(&self->tool, "change");
+	ASSERT_LT(0, change);
+	ASSERT_TRUE(write_file("keep: exec sleep 1000\nchange: exec sleep 1003\n"
+			       "come: exec sleep 1004\n"));
+	ASSERT_EQ(0, kill(self->tool.pid, SIGHUP));
+	ASSERT_LT(0, next_pid(&self->tool, "come"));
+	ASSERT_SAYS("go: stopped");
+	ASSERT_SAYS("change: stopped");
+	ASSERT_NE(change, next_pid(&self->tool, "change"));
+	EXPECT_EQ(0, kill(keep, 0));
+	EXPECT_EQ(NULL, strstr(self->tool.said, "keep: stop"));
+	EXPECT_EQ(NULL, strstr(self->tool.said, "go: starting"));
+	EXPECT_EQ(0, stopped(&self->tool, SIGTERM));
+}
+
+/* A file that makes no sense changes nothing. */
+TEST_F(supervisor, bad_reload)
+{
+	pid_t pid;
+
+	ASSERT_TRUE(write_file("one: exec sleep 1000\n"));
+	START("-k", LONG_PATIENCE, FILE_NAME);
+	pid = next_pid(&self->tool, "one");
+	ASSERT_TRUE(write_file("two: exec sleep 1000\nthree\n"));
+	ASSERT_EQ(0, kill(self->tool.pid, SIGHUP));
+	ASSERT_SAYS(FILE_NAME ", line 2: there is no colon after a name");
+	ASSERT_SAYS("everything stays as it was");
+	ASSERT_EQ(0, unlink(FILE_NAME));
+	ASSERT_EQ(0, kill(self->tool.pid, SIGHUP));
+	ASSERT_SAYS("cannot read " FILE_NAME);
+	EXPECT_EQ(0, kill(pid, 0));
+	EXPECT_EQ(0, stopped(&self->tool, SIGTERM));
+	EXPECT_EQ(NULL, strstr(self->tool.said, "two:"));
+}
+
+/* A daemon that forks away is followed, and is what counts. */
+TEST_F(supervisor, daemon)
+{
+	pid_t first;
+	long left;
+
+	ASSERT_TRUE(write_file("d: (echo 'echo $$ >p; mv p pid; exec sleep 99' | setsid sh &)\n"));
+	START("-d", SHORT_DELAY, "-k", LONG_PATIENCE, FILE_NAME);
+	first = next_pid(&self->tool, "d");
+	ASSERT_LT(0, first);
+	ASSERT_SAYS("exited with 0");
+	ASSERT_SAYS("behind, following");
+	ASSERT_TRUE(WAIT_FOR(!access("pid", F_OK)));
+	left = read_number("pid");
+	ASSERT_LT(0, left);
+	ASSERT_NE(first, left);
+	ASSERT_EQ(0, kill(left, SIGTERM));
+	ASSERT_SAYS("was killed by signal 15");
+	ASSERT_LT(0, next_pid(&self->tool, "d"));
+	ASSERT_SAYS("behind, following");
+	EXPECT_EQ(0, stopped(&self->tool, SIGTERM));
+}
+
+/* What does not end when it is asked to is killed, with all that it has started. */
+TEST_F(supervisor, killed)
+{
+	ASSERT_TRUE(write_file("deaf: trap '' TERM; echo ready >&2; "
+			       "sleep 1000 & sleep 1001; sleep 1002\n"));
+	START("-d", SHORT_DELAY, "-k", "0.1", FILE_NAME);
+	ASSERT_LT(0, next_pid(&self->tool, "deaf"));
+	ASSERT_SAYS("ready");
+	EXPECT_EQ(3, stopped(&self->tool, SIGTERM));
+	ASSERT_SAYS("deaf: did not end within 0.1 s, killing");
+	ASSERT_SAYS("deaf: stopped");
+}
+
+/* One command, without a file. */
+TEST_F(supervisor, command)
+{
+	pid_t pid;
+
+	START("-d", SHORT_DELAY, "-k", LONG_PATIENCE, "--", "sleep", "1000");
+	pid = next_pid(&self->tool, "sleep");
+	ASSERT_LT(0, pid);
+	ASSERT_EQ(0, kill(pid, SIGTERM));
+	ASSERT_LT(0, next_pid(&self->tool, "sleep"));
+	EXPECT_EQ(0, stopped(&self->tool, SIGTERM));
+}
+
+/* What cannot be run is said, and tried again. */
+TEST_F(supervisor, no_program)
+{
+	START("-d", SHORT_DELAY, "--", "no-such-program");
+	ASSERT_SAYS("cannot run no-such-program");
+	ASSERT_SAYS("exited with 127");
+	ASSERT_SAYS("starting it again");
+	EXPECT_EQ(0, stopped(&self->tool, SIGTERM));
+}
+
+/* Wrong usage is told, with 2; -h, with 0. */
+TEST_F(supervisor, usage)
+{
+	START("-h");
+	EXPECT_EQ(0, ended(&self->tool));
+	ASSERT_SAYS("Usage: kevsuper");
+	START("-x");
+	EXPECT_EQ(2, ended(&self->tool));
+	START("-d", "soon", FILE_NAME);
+	EXPECT_EQ(2, ended(&self->tool));
+	ASSERT_SAYS("-d soon: not a number of seconds");
+	START("one", "two");
+	EXPECT_EQ(2, ended(&self->tool));
+	START("no-such-file");
+	EXPECT_EQ(2, ended(&self->tool));
+	ASSERT_SAYS("cannot read no-such-file");
+	ASSERT_TRUE(write_file("one: true\none: false\n"));
+	START(FILE_NAME);
+	EXPECT_EQ(2, ended(&self->tool));
+	ASSERT_SAYS("line 2: the name is used already");
+	ASSERT_TRUE(write_file("# nothing\n"));
+	START(FILE_NAME);
+	EXPECT_EQ(2, ended(&self->tool));
+	ASSERT_SAYS("there is no program in it");
+}
+
+TEST_HARNESS_MAIN
