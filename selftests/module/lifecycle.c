@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #define FTRACE_ENABLED	"/proc/sys/kernel/ftrace_enabled"
 
@@ -273,6 +274,62 @@ TEST_F(module, unload_after_wake)
 			ASSERT_TRUE(wake_and_close());
 		ASSERT_EQ(0, module_unload("kevent"));
 		ASSERT_EQ(0, module_load(self->ko, ""));
+	}
+}
+
+/* Forks and sends signals for ever. */
+static pid_t start_noise(void)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	signal(SIGUSR1, SIG_IGN);
+	for (;;) {
+		pid = fork();
+		if (!pid)
+			_exit(kill(getppid(), SIGUSR1));
+		waitpid(pid, NULL, 0);
+	}
+}
+
+/* Watch it, its children and our signals, for some events. */
+static bool listen_to(pid_t pid)
+{
+	struct kevent ev[4];
+	int kq = kq_open(), i;
+
+	if (kq_change(kq, pid, EVFILT_PROC, EV_ADD, NOTE_TRACK | NOTE_EXIT | NOTE_FORK,
+		      0, NULL) || kq_set(kq, SIGUSR1, EVFILT_SIGNAL, EV_ADD))
+		return false;
+	for (i = 0; i < 10; i++)
+		if (kq_wait(kq, ev, 4, LIMIT_MS) < 1)
+			return false;
+	return !close(kq);
+}
+
+/*
+ * And while forks and signals go on, of which the probes have just been called. A
+ * child that is about to be followed keeps the module until it has seen that nobody
+ * does so any more.
+ */
+TEST_F_TIMEOUT(module, unload_amid_probes, 120)
+{
+	pid_t noise[2];
+	int i;
+
+	if (!self->ko)
+		return;
+	for (i = 0; i < 2; i++)
+		noise[i] = start_noise();
+	for (i = 0; i < 6; i++) {
+		EXPECT_TRUE(listen_to(noise[i % 2]));
+		EXPECT_TRUE(WAIT_FOR(!module_unload("kevent")));
+		EXPECT_EQ(0, module_load(self->ko, ""));
+	}
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(0, kill(noise[i], SIGKILL));
+		EXPECT_EQ(noise[i], waitpid(noise[i], NULL, 0));
 	}
 }
 

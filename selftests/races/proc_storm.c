@@ -289,4 +289,50 @@ TEST_F_TIMEOUT(storm, killed, RACE_TIMEOUT)
 	EXPECT_ROUNDS(&r);
 }
 
-TEST_HARNESS_MAIN
+/* --- Programs ------------------------------------------------------------------ */
+
+/* A thread that waits in the queue, which the program closes as it starts. */
+static void *wait_for_ever(void *arg)
+{
+	struct kevent ev[4];
+
+	while (kq_wait(*(int *)arg, ev, 4, -1) >= 0)
+		;
+	return NULL;
+}
+
+/*
+ * In a new program: watch ourselves and our children with a queue that the next one
+ * does not inherit, and run that, @left times.
+ */
+static int next_program(int left, int unused, int unused2)
+{
+	pthread_t thread;
+	int kq = kq_open();
+
+	(void)unused;
+	(void)unused2;
+	if (kq_change(kq, getpid(), EVFILT_PROC, EV_ADD,
+		      NOTE_TRACK | NOTE_EXIT | NOTE_FORK | NOTE_EXEC, 0, NULL) ||
+	    pthread_create(&thread, NULL, wait_for_ever, &kq) || IN_CHILD(0))
+		return 1;
+	if (left)
+		exec_self(left - 1, 0, 0);
+	return 0;
+}
+
+/* A process that is watched by its own queue runs other programs: nothing is left. */
+TEST_F(storm, programs)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		exec_self(getenv("KEVENT_SLOWNESS") ? 10 : 50, 0, 0);
+	EXPECT_EQ(0, child_status(pid));
+	EXPECT_TRUE(WAIT_FOR(kq_counter("knotes") == 0));
+}
+
+int main(int argc, char **argv)
+{
+	return exec_or_harness(argc, argv, next_program);
+}
