@@ -15,7 +15,6 @@
 #include <linux/binfmts.h>
 #include <linux/module.h>
 #include <linux/pid.h>
-#include <linux/ptrace.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -34,6 +33,14 @@ static int exit_status(const struct task_struct *task)
 
 	return signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code :
 						   task->exit_code;
+}
+
+/* Does somebody debug it who is not its parent? Context: RCU. */
+static bool is_lent(const struct task_struct *task)
+{
+	return READ_ONCE(task->ptrace) &&
+	       !same_thread_group(rcu_dereference(task->real_parent),
+				  rcu_dereference(task->parent));
 }
 
 /*
@@ -61,7 +68,7 @@ static void look_for_end(struct process *process)
 		if (!process->ended)
 			process->status = exit_status(task);
 		process->ended = true;
-		if (!READ_ONCE(task->ptrace) || !ptrace_reparented(task))
+		if (!is_lent(task))
 			process->released = true;
 	}
 	rcu_read_unlock();
