@@ -218,7 +218,8 @@ struct knote_signal {
  * struct knote_proc - a process's knote's part
  * @told: by the process
  * @tracker: on process.trackers while its children are followed, under the lock of
- *	the process's teller, as all below
+ *	the process's teller, as all below, which besides only who holds the knote
+ *	BUSY changes
  * @forks: how often it had forked when it was registered, and delivered since
  * @execs: the same of other programs that it ran
  * @since: how often it had forked when its children began to be followed

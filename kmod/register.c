@@ -369,11 +369,9 @@ static int retire(struct kqueue *kq, struct knote *kn)
 		return 0;
 	}
 	ret = table_hide(kq, kn);
-	if (!ret) {
-		/* No change waits for it any more. */
-		atomic_andnot(KNOTE_WANTED, &kn->state);
-		ready_unpark(kq, kn);
-	}
+	/* No change waits for it any more. */
+	atomic_andnot(KNOTE_WANTED, &kn->state);
+	ready_unpark(kq, kn);
 	return ret;
 }
 
@@ -429,10 +427,14 @@ static struct knote *find_free(struct kqueue *kq,
 			return kn;
 		if (ret || !(kn->status & KNOTE_BUSY))
 			break;
-		/* While it is left to us, it is out of the others' sight. */
+		/*
+		 * While it is left to us, it is out of the others' sight. Not if
+		 * it is hidden: another may take its place meanwhile.
+		 */
 		quick = !knote_is_slow(kn);
 		kq->nlooks += quick;
-		atomic_or(KNOTE_WANTED, &kn->state);
+		if (!knote_is_hidden(kn))
+			atomic_or(KNOTE_WANTED, &kn->state);
 		ret = ready_wait_released(kq);
 		kq->nlooks -= quick;
 		if (quick)

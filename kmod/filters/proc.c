@@ -111,6 +111,8 @@ static int take_rights(struct knote *kn, struct process *process, u32 fflags)
 	process_lock(process);
 	kn->proc.is |= rights;
 	begin_with(kn, raised, &past);
+	/* Those that it had until now were not counted as to be followed. */
+	kn->proc.since = process->now.forks;
 	process_unlock(process);
 	return 0;
 }
@@ -164,13 +166,12 @@ static void proc_detach(struct knote *kn)
 
 /*
  * To be told first that it is a child, which ends nothing. What the user wants to
- * happen to its knote when an event is delivered is for the next. Context: the
- * process is locked, or is nobody else's business yet.
+ * happen to its knote when an event is delivered is for the next. Context: after
+ * track_owe(); the process is locked, or is nobody else's business yet.
  */
 static void make_child(struct knote *kn, struct seed *seed)
 {
 	refcount_inc(&seed->parent->node.teller.refs);
-	seed->taken = true;
 	kn->proc.parent = seed->parent;
 	kn->proc.is |= seed->is;
 	if (kn->flags & EV_ONESHOT)
@@ -194,8 +195,10 @@ static int watch(struct knote *kn, struct process *process, struct seed *seed)
 	teller_attach(&process->node.teller, kn);
 	INIT_LIST_HEAD(&kn->proc.tracker);
 	kn->flags |= EV_CLEAR;
-	if (seed)
+	if (seed) {
+		track_owe(seed->parent, kn->kq);
 		make_child(kn, seed);
+	}
 	ret = hold_fork_probe(kn, kn->sfflags);
 	if (ret)
 		return ret;
@@ -317,6 +320,8 @@ static int proc_touch(struct knote *kn, const struct kevent_record *kev)
 	if (ret)
 		return ret;
 
+	if (is_birth(kev))
+		track_owe(birth_seed(kev)->parent, kn->kq);
 	process_lock(process);
 	begin_to_ask(kn, process, fflags & ~kn->sfflags);
 	if (is_birth(kev))

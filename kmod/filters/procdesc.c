@@ -20,6 +20,9 @@ static int procdesc_attach(struct knote *kn)
 
 	if (!pid || (kn->sfflags & ~NOTE_EXIT))
 		return -EINVAL;
+	/* That it is a thread's does not show if it was opened by file handle. */
+	if (pid_has_task(pid, PIDTYPE_PID) && !pid_has_task(pid, PIDTYPE_TGID))
+		return -EINVAL;
 	process = process_get(pid);
 	if (IS_ERR(process))
 		return PTR_ERR(process);

@@ -128,13 +128,11 @@ bool is_child_of(struct task_struct *task, const struct pid *tgid);
 /**
  * struct seed - what the knote of a child that is followed is made from
  * @parent: the process whose child the current one is
- * @taken: the knote owes it to its parent's to be delivered: see track_settle()
  * @is: PROC_* that the parent's knote hands on
  * @level: likewise
  */
 struct seed {
 	struct process *parent;
-	bool taken;
 	u8 is;
 	u8 level;
 };
@@ -156,6 +154,7 @@ int track_begin(struct process *process, struct knote *kn);
 void track_end(struct process *process, struct knote *kn);
 struct birth *track_fork(struct process *process, bool thread);
 void track_birth(struct birth *birth, struct task_struct *child);
+void track_owe(struct process *parent, const struct kqueue *kq);
 void track_settle(struct process *parent, const struct kqueue *kq);
 void track_free_spare(struct process *process);
 

@@ -156,18 +156,21 @@ static struct knote *find_follower(const struct birth *birth,
 static void fill_birth(const struct knote *kn, struct seed *seed,
 		       struct kevent_record *kev)
 {
-	seed->taken = false;
+	u16 flags = kn->flags & (EV_ONESHOT | EV_CLEAR | EV_DISPATCH);
+
+	if (kn->proc.is & PROC_ONESHOT)
+		flags |= EV_ONESHOT;
+	if (kn->proc.is & PROC_DISPATCH)
+		flags |= EV_DISPATCH;
 	seed->level = kn->proc.level;
-	seed->is = kn->proc.is & (PROC_KNOWN | PROC_ALWAYS | PROC_ONESHOT |
-				  PROC_DISPATCH);
+	seed->is = kn->proc.is & (PROC_KNOWN | PROC_ALWAYS);
 	if ((kn->proc.is & PROC_SELF) &&
 	    is_child_of(current, seed->parent->node.key.tgid))
 		seed->is |= PROC_CHILD;
 	*kev = (struct kevent_record){
 		.ident = pid_nr_at(task_tgid(current), seed->level),
 		.filter = kn->filter,
-		.flags = EV_ADD | EV_KEEPUDATA | EV_FLAG1 |
-			 (kn->flags & (EV_ONESHOT | EV_CLEAR | EV_DISPATCH)),
+		.flags = EV_ADD | EV_KEEPUDATA | EV_FLAG1 | flags,
 		.fflags = kn->sfflags,
 		.data = (uintptr_t)seed,
 		.udata = kn->udata,
@@ -191,8 +194,8 @@ static void knote_lost(struct knote *kn)
  * A knote that follows children is told of its process's end only when all of them
  * were delivered: who counts them would think that none is left, while one that was
  * born a moment before is about to come. So the knote counts those that are on their
- * way, from the fork on; a child's knote settles that when it was delivered, or
- * goes.
+ * way: each from the fork on, until its work is done, and with a knote of its own
+ * until that was delivered, or goes.
  *
  * The knote that has counted the child may have gone, and another one may follow the
  * process; that one then may be told of the end too early.
@@ -209,6 +212,17 @@ void track_settle(struct process *parent, const struct kqueue *kq)
 		    (parent->ended || (kn->flags & EV_ONESHOT)))
 			knote_activate(kn);
 	}
+	process_unlock(parent);
+}
+
+/* One more is on its way, for which track_settle() is to follow. */
+void track_owe(struct process *parent, const struct kqueue *kq)
+{
+	struct knote *kn;
+
+	process_lock(parent);
+	list_for_each_entry(kn, &parent->trackers, proc.tracker)
+		kn->proc.unseen += kn->kq == kq;
 	process_unlock(parent);
 }
 
@@ -233,8 +247,7 @@ static void follow_in(struct kqueue *kq, const struct birth *birth)
 			knote_lost(kn);
 		process_unlock(process);
 	}
-	if (!seed.taken)
-		track_settle(process, kq);
+	track_settle(process, kq);
 	mutex_unlock(&kq->mtx);
 }
 
@@ -394,5 +407,7 @@ void track_end(struct process *process, struct knote *kn)
 		list_del_init(&kn->proc.tracker);
 		process->ntrackers--;
 	}
+	/* Nobody settles that any more. */
+	kn->proc.unseen = 0;
 	process_unlock(process);
 }

@@ -246,6 +246,21 @@ TEST_F(track, ended)
 	puppet_wait(&q);
 }
 
+/* Who stops and begins to follow when it has ended is told of the end all the same. */
+TEST_F(track, ended_and_changed)
+{
+	ASSERT_EQ(0, track(self->kq, self->p.pid, 0, NOTE_EXIT));
+	ASSERT_TRUE(puppet_do(&self->p, PUPPET_FORK));
+	ASSERT_TRUE(puppet_begin(&self->p, PUPPET_EXIT));
+	ASSERT_EQ(PUPPET_STATUS, child_status(self->p.pid));
+	ASSERT_EQ(0, kq_change(self->kq, self->p.pid, EVFILT_PROC, EV_ADD, NOTE_EXIT,
+			       0, UD(9)));
+	ASSERT_EQ(0, track(self->kq, self->p.pid, 0, NOTE_EXIT));
+	ASSERT_EQ(2, kq_collect(self->kq, self->ev, 16));
+	EXPECT_TRUE(self->ev[0].ident == (uintptr_t)self->p.pid ||
+		    self->ev[1].ident == (uintptr_t)self->p.pid);
+}
+
 /* Several queues may follow one process; too many may not, and one that goes makes room. */
 TEST_F(track, many_queues)
 {
