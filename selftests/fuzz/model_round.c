@@ -266,6 +266,20 @@ static void raise_some(struct model *m)
 	signalled(m);
 }
 
+/*
+ * Could a signal be an event? In a queue that is watched there may be a signalfd,
+ * which is looked at only when that queue is.
+ */
+static bool watches_queue(const struct model *m, const struct queue *q)
+{
+	const struct note *n;
+
+	for (n = q->note; n < q->note + NOTES; n++)
+		if (n->used && filter_is_fd(n->filter) && number_queue(m, n->ident))
+			return true;
+	return false;
+}
+
 static void on_alarm(int sig)
 {
 	(void)sig;
@@ -280,7 +294,8 @@ static void interrupt(struct model *m)
 	int i = open_slot(m), ret;
 	struct call c = { .kq = QUEUE_BASE + i, .events = kev, .nevents = 2 };
 
-	if (!m->slot[i] || !is_quiet(m, m->slot[i]))
+	if (!m->slot[i] || !is_quiet(m, m->slot[i]) ||
+	    watches_queue(m, m->slot[i]))
 		return;
 	op_begin(m->a, OP_SIGNAL, c.kq, 0, 0, 0);
 	sigaction(SIGALRM, &sa, NULL);
