@@ -115,12 +115,12 @@ struct kevent_record {
 
 /* EVFILT_PROC and EVFILT_PROCDESC: what the process did. */
 #define NOTE_EXIT		0x80000000	/* exited; data is the status */
-#define NOTE_FORK		0x40000000	/* forked */
-#define NOTE_EXEC		0x20000000	/* ran another program */
+#define NOTE_FORK		0x40000000	/* forked; ext[0] is how often */
+#define NOTE_EXEC		0x20000000	/* ran a program; ext[1] is how often */
 #define NOTE_PCTRLMASK		0xf0000000
 #define NOTE_PDATAMASK		0x000fffff
 #define NOTE_TRACK		0x00000001	/* watch its children too */
-#define NOTE_TRACKERR		0x00000002	/* out: could not watch a child */
+#define NOTE_TRACKERR		0x00000002	/* out: data children were missed */
 #define NOTE_CHILD		0x00000004	/* out: a child; data is the parent */
 
 /**
@@ -182,8 +182,9 @@ struct kevent_info {
  * Errors: EBADF the queue is closed, or belongs to another descriptor table;
  * EFAULT a bad address (what was not delivered stays queued); EINTR a signal
  * came before an event (all changes have been applied); EINVAL a size, count,
- * flag or timeout that makes no sense; and those of single changes: EBADF,
- * EINVAL, ENOENT, ENOMEM, ENOSPC (the user's limit), ELOOP, EPIPE.
+ * flag or timeout that makes no sense; and those of single changes: EACCES,
+ * EBADF, EBUSY, EINVAL, ELOOP, ENOENT, ENOMEM, ENOSPC (the user's limit),
+ * EOPNOTSUPP, EPIPE, ESRCH.
  */
 #define KEVENT_IOC_KEVENT	_IO(KEVENT_IOC_MAGIC, 1)
 
