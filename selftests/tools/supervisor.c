@@ -139,6 +139,13 @@ static const char *line_with(struct tool *tool, const char *text)
 
 #define ASSERT_SAYS(text)	ASSERT_NE(NULL, line_with(&self->tool, text))
 
+/* Has it said so, or will it, at any time? */
+#define ASSERT_SAID(text)						\
+	ASSERT_TRUE(WAIT_FOR(({						\
+		read_more(&self->tool);					\
+		strstr(self->tool.said, text);				\
+	})))
+
 /* The process that it says it has started under that name; -1 if it does not. */
 static pid_t next_pid(struct tool *tool, const char *name)
 {
@@ -198,13 +205,12 @@ TEST_F(supervisor, again)
 TEST_F(supervisor, delays)
 {
 	ASSERT_TRUE(write_file("bad: exit 3\n"));
-	START("-d", "0.01", "-m", "0.05", FILE_NAME);
+	START("-d", "0.5", "-m", "2", FILE_NAME);
 	ASSERT_SAYS("exited with 3");
-	ASSERT_SAYS("bad: starting it again in 0.01 s");
-	ASSERT_SAYS("bad: starting it again in 0.02 s");
-	ASSERT_SAYS("bad: starting it again in 0.04 s");
-	ASSERT_SAYS("bad: starting it again in 0.05 s");
-	ASSERT_SAYS("bad: starting it again in 0.05 s");
+	ASSERT_SAYS("bad: starting it again in 0.5 s");
+	ASSERT_SAYS("bad: starting it again in 1 s");
+	ASSERT_SAYS("bad: starting it again in 2 s");
+	ASSERT_SAYS("bad: starting it again in 2 s");
 	EXPECT_EQ(0, stopped(&self->tool, SIGINT));
 }
 
@@ -224,8 +230,8 @@ TEST_F(supervisor, reload)
 			       "come: exec sleep 1004\n"));
 	ASSERT_EQ(0, kill(self->tool.pid, SIGHUP));
 	ASSERT_LT(0, next_pid(&self->tool, "come"));
-	ASSERT_SAYS("go: stopped");
-	ASSERT_SAYS("change: stopped");
+	ASSERT_SAID("go: stopped");
+	ASSERT_SAID("change: stopped");
 	ASSERT_NE(change, next_pid(&self->tool, "change"));
 	EXPECT_EQ(0, kill(keep, 0));
 	EXPECT_EQ(NULL, strstr(self->tool.said, "keep: stop"));
