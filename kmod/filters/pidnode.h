@@ -44,7 +44,7 @@ struct pid_node {
  * struct pid_node_ops - a kind of node
  * @size: how large it is
  * @init: it is about to be found. May sleep. Optional
- * @end: no knote is left, but it may still be looked at. Optional
+ * @end: no knote is left, but it may still be looked at. Must not sleep. Optional
  */
 struct pid_node_ops {
 	size_t size;

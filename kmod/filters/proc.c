@@ -75,8 +75,6 @@ static void begin_with(struct knote *kn, u32 raised,
 	kn->proc.raised = raised;
 	kn->proc.forks = past->forks;
 	kn->proc.execs = past->execs;
-	kn->proc.since = past->forks;
-	kn->proc.unseen = 0;
 }
 
 /*
@@ -111,8 +109,9 @@ static int take_rights(struct knote *kn, struct process *process, u32 fflags)
 	process_lock(process);
 	kn->proc.is |= rights;
 	begin_with(kn, raised, &past);
-	/* Those that it had until now were not counted as to be followed. */
+	/* Children that it had until now were not all counted: begin anew. */
 	kn->proc.since = process->now.forks;
+	kn->proc.unseen = 0;
 	process_unlock(process);
 	return 0;
 }

@@ -13,11 +13,9 @@
  */
 
 #include <linux/binfmts.h>
-#include <linux/module.h>
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
 #include <trace/events/sched.h>
 
 #include "../compat.h"
@@ -252,7 +250,7 @@ struct process *process_get(struct pid *tgid)
 	return container_of(node, struct process, node);
 }
 
-/* Context: may sleep. */
+/* Context: any that may take a spinlock of PREEMPT_RT; nodes end without a wait. */
 void process_put(struct process *process)
 {
 	teller_put(&process->node.teller);

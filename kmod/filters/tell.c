@@ -14,7 +14,7 @@
 
 static struct workqueue_struct *tell_wq;
 
-/* Context: may sleep. */
+/* Context: that of the teller's end function. */
 void teller_put(struct teller *teller)
 {
 	if (refcount_dec_and_test(&teller->refs))

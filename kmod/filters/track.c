@@ -30,7 +30,6 @@
 #include <linux/slab.h>
 #include <linux/task_work.h>
 
-#include "../compat.h"
 #include "../kqueue.h"
 #include "process.h"
 
