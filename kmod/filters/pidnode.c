@@ -10,6 +10,14 @@
 #include "../knote.h"
 #include "pidnode.h"
 
+/* The keys of one process, and those of its signals, are next to each other. */
+static u32 hash_key(const void *data, u32 len, u32 seed)
+{
+	const struct pid_key *key = data;
+
+	return hash_long((unsigned long)key->tgid + key->sig, 32) ^ seed;
+}
+
 static int compare_node(struct rhashtable_compare_arg *arg, const void *obj)
 {
 	const struct pid_key *key = arg->key;
@@ -22,6 +30,7 @@ static const struct rhashtable_params node_params = {
 	.key_offset = offsetof(struct pid_node, key),
 	.key_len = offsetofend(struct pid_key, sig),
 	.head_offset = offsetof(struct pid_node, hash),
+	.hashfn = hash_key,
 	.obj_cmpfn = compare_node,
 	.automatic_shrinking = true,
 };
@@ -121,7 +130,7 @@ struct pid_node *pid_node_get(struct pid *tgid, u32 sig,
 	struct pid_node *node;
 
 	for (;;) {
-		node = find_node(&key);
+		node = pid_is_followed(tgid) ? find_node(&key) : NULL;
 		if (!node)
 			node = make_node(&key, ops);
 		if (node == ERR_PTR(-EBUSY))

@@ -180,6 +180,12 @@ static void make_child(struct knote *kn, struct seed *seed)
 	kn->flags &= ~(EV_ONESHOT | EV_DISPATCH);
 }
 
+/* A child's status, all that most ask for, is its parent's business anyway. */
+static bool needs_rights(const struct knote *kn)
+{
+	return (kn->sfflags & PROC_PRIVATE) || !(kn->proc.is & PROC_CHILD);
+}
+
 /*
  * Connect a knote to a process, which is a child that is followed if there is a
  * @seed. If that fails, proc_detach() has to follow.
@@ -207,7 +213,8 @@ static int watch(struct knote *kn, struct process *process, struct seed *seed)
 	process_unlock(process);
 	if (!seed) {
 		kn->proc.is |= process_kin(process->node.key.tgid);
-		ret = take_rights(kn, process, kn->sfflags);
+		if (needs_rights(kn))
+			ret = take_rights(kn, process, kn->sfflags);
 		if (ret)
 			return ret;
 	}
