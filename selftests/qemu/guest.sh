@@ -46,10 +46,10 @@ kernel_modules='udp_tunnel ip6_udp_tunnel crc32c_generic libcrc32c sctp tipc vso
 copy_kernel_modules() {
 	[ -d "$1/lib/modules" ] || return 0
 	mkdir -p "$2"
-	for name in $kernel_modules; do
-		file=$(find "$1/lib/modules/" -name "$name.ko*")
+	for module in $kernel_modules; do
+		file=$(find "$1/lib/modules/" -name "$module.ko*")
 		case $file in
-		*.xz) xz -dc "$file" >"$2/$name.ko" || return 1 ;;
+		*.xz) xz -dc "$file" >"$2/$module.ko" || return 1 ;;
 		*.ko) cp "$file" "$2" || return 1 ;;
 		esac
 	done
