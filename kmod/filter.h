@@ -19,6 +19,8 @@ struct knote;
 #define KEVENT_FILTER_QUICK	BIT(1)
 /* With QUICK: but for attach, detach and touch. */
 #define KEVENT_FILTER_SLOW_ENDS	BIT(2)
+/* With FD: descriptors opened with O_PATH serve, too. */
+#define KEVENT_FILTER_PATH	BIT(3)
 
 /**
  * struct kevent_filter - the functions of a filter
@@ -84,10 +86,12 @@ extern const struct kevent_filter kevent_write_filter;
 extern const struct kevent_filter kevent_except_filter;
 extern const struct kevent_filter kevent_empty_filter;
 extern const struct kevent_filter kevent_child_filter;
+extern const struct kevent_filter kevent_fs_filter;
 extern const struct kevent_filter kevent_proc_filter;
 extern const struct kevent_filter kevent_procdesc_filter;
 extern const struct kevent_filter kevent_signal_filter;
 extern const struct kevent_filter kevent_timer_filter;
 extern const struct kevent_filter kevent_user_filter;
+extern const struct kevent_filter kevent_vnode_filter;
 
 #endif /* _KEVENT_FILTER_H */

@@ -105,7 +105,9 @@
 
 struct kqueue;
 struct file;
+struct fs_watch;
 struct process;
+struct revoke;
 struct teller;
 
 /* Bits of knote.state, changed atomically by anybody. */
@@ -167,19 +169,36 @@ struct knote_told {
 };
 
 /**
+ * struct knote_vnode - of a descriptor's knote, EVFILT_VNODE's part
+ * @told: by the file's mark
+ * @seen: how many hints the mark had when it was last looked at
+ * @hints: which hints were to be reported then, and were not delivered yet: a bit
+ *	for each enum file_hint
+ */
+struct knote_vnode {
+	struct knote_told told;
+	u64 seen;
+	u16 hints;
+};
+
+/**
  * struct knote_poll - a descriptor's knote's part
- * @told: instead of @wait, of a file with a mark
+ * @told: instead of @wait, where there is a teller
+ * @vnode: the same, of EVFILT_VNODE
  * @wait: on the file's first wait queue. @wait.private is the filter's: the chain
  *	of further knote_waits, or a queue's nest_link
  * @file: what the descriptor meant when it was registered
  * @close_node: in the close table, under the bucket's lock
  * @crowd_node: in a crowd instead, under the crowd's lock
  * @close_work: the hook's, once it has taken the knote out of the table
- * @whead: that queue; NULL if there is none, or no more (POLLFREE)
+ * @fs: instead of these, of EVFILT_FS, where @file is a list of mounts
+ * @whead: the first wait queue; NULL if there is none, or no more (POLLFREE)
+ * @revoke: instead, of EVFILT_VNODE, if NOTE_REVOKE was ever asked for
  */
 struct knote_poll {
 	union {
 		struct knote_told told;
+		struct knote_vnode vnode;
 		wait_queue_entry_t wait;
 	};
 	struct file *file;
@@ -187,8 +206,12 @@ struct knote_poll {
 		struct hlist_bl_node close_node;
 		struct list_head crowd_node;
 		struct callback_head close_work;
+		struct fs_watch *fs;
 	};
-	wait_queue_head_t *whead;
+	union {
+		wait_queue_head_t *whead;
+		struct revoke *revoke;
+	};
 };
 
 /**

@@ -27,6 +27,7 @@
 #include "knote.h"
 
 struct kevent_user;
+struct mount_watch;
 struct seq_file;
 
 /* How many records are copied from or to the user at a time. */
@@ -74,6 +75,7 @@ struct seq_file;
  * @nhidden: ... and how many of them are hidden
  * @units: what @user is charged for knotes ...
  * @spare: ... and how much of that is not in use; see kqueue_charge()
+ * @mounts: tells knotes that ask for NOTE_REVOKE that mounts have changed
  * @files: the descriptor table that the queue belongs to; only compared
  * @user: whom knotes are charged to
  * @id: a number for traces
@@ -116,6 +118,7 @@ struct kqueue {
 	unsigned int nhidden;
 	unsigned int units;
 	unsigned int spare;
+	struct mount_watch *mounts;
 
 	struct files_struct *files;
 	struct kevent_user *user;

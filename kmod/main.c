@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "fdclose.h"
 #include "filters/mark.h"
+#include "filters/mounts.h"
 #include "filters/pidnode.h"
 #include "filters/tell.h"
 #include "kqueue.h"
@@ -351,6 +352,7 @@ static void __exit kevent_exit(void)
 	probes_exit();
 	pid_nodes_exit();
 	file_marks_exit();
+	mounts_exit();
 	kqueue_exit();
 	knote_cache_exit();
 	kevent_limit_exit();

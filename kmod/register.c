@@ -515,6 +515,7 @@ static int apply_fd(struct kqueue *kq, const struct kevent_filter *ops,
 {
 	/* If it is read too early, it is too large: fdget() reads it, too. */
 	bool shared = atomic_read(&current->files->count) > 1;
+	struct file *path;
 	struct knote *kn;
 	struct fd f;
 	int ret;
@@ -522,15 +523,21 @@ static int apply_fd(struct kqueue *kq, const struct kevent_filter *ops,
 	if (kev->ident > INT_MAX)
 		return -EBADF;
 	f = fdget(kev->ident);
-	if (!fd_file(f)) {
-		kn = table_find_fd(kq, kev->ident, kev->filter);
-		if (kn)
-			fdclose_suspect(kn);
-		return -EBADF;
+	if (fd_file(f)) {
+		ret = apply(kq, ops, kev, fd_file(f), shared);
+		fdput(f);
+		return ret;
 	}
-	ret = apply(kq, ops, kev, fd_file(f), shared);
-	fdput(f);
-	return ret;
+	path = ops->flags & KEVENT_FILTER_PATH ? fget_raw(kev->ident) : NULL;
+	if (path) {
+		ret = apply(kq, ops, kev, path, shared);
+		fput(path);
+		return ret;
+	}
+	kn = table_find_fd(kq, kev->ident, kev->filter);
+	if (kn)
+		fdclose_suspect(kn);
+	return -EBADF;
 }
 
 static int check_flags(u16 flags)

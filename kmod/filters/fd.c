@@ -21,8 +21,13 @@ void kevent_fd_prepare(struct knote *kn, struct file *file)
 	unsigned int flags;
 
 	kn->poll.file = file;
-	kn->kind = fd_kind_of(file);
-	flags = knote_kind(kn)->flags;
+	if (kn->filter == EVFILT_VNODE) {
+		kn->kind = FD_PLAIN;
+		flags = vnode_flags(file);
+	} else {
+		kn->kind = fd_kind_of(file);
+		flags = knote_kind(kn)->flags;
+	}
 	if (flags & FD_KIND_SLOW)
 		kn->status |= KNOTE_SLOW;
 	if (flags & FD_KIND_SLOW_ENDS)

@@ -10,7 +10,6 @@
 #include "../kqueue.h"
 #include "file.h"
 #include "mark.h"
-#include "tell.h"
 
 /* Only regular files that are read can have more to read later. */
 static bool file_needs_mark(const struct knote *kn)
@@ -21,28 +20,25 @@ static bool file_needs_mark(const struct knote *kn)
 
 int file_attach(struct knote *kn)
 {
-	int ret;
+	int ret = file_needs_mark(kn) ? file_mark_attach(kn) : 0;
 
-	if (!file_needs_mark(kn))
-		return 1;
-
-	ret = kevent_user_take(kn->kq->user, KEVENT_FILES);
-	if (ret)
-		return ret;
-	ret = file_mark_attach(kn);
-	if (ret) {
-		kevent_user_give_back(kn->kq->user, KEVENT_FILES);
-		return ret;
-	}
-	return 1;
+	return ret ? ret : 1;
 }
 
 void file_detach(struct knote *kn)
 {
-	if (!kn->told.teller)
-		return;
-	teller_detach(kn);
-	kevent_user_give_back(kn->kq->user, KEVENT_FILES);
+	if (kn->told.teller)
+		file_mark_detach(kn);
+}
+
+/* To be told of the next change. To be called before each look. */
+static void arm(struct knote *kn)
+{
+	struct file_mark *fm = knote_file_mark(kn);
+
+	file_mark_lock(fm);
+	list_move_tail(&kn->told.node, &fm->contents);
+	file_mark_unlock(fm);
 }
 
 /* From the offset to the end; negative beyond it, which is news as well. */
@@ -52,7 +48,7 @@ bool file_readable(struct knote *kn, struct kevent_record *kev)
 	struct inode *inode = file_inode(file);
 
 	if (kn->told.teller)
-		file_mark_arm(kn);
+		arm(kn);
 	if (S_ISBLK(inode->i_mode))
 		inode = file->f_mapping->host;
 	kev->data = i_size_read(inode) - READ_ONCE(file->f_pos);

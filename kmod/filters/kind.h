@@ -87,6 +87,9 @@ bool file_is_quick_socket(struct file *file);
 bool socket_readable(struct knote *kn, struct kevent_record *kev);
 bool socket_empty(struct knote *kn, struct kevent_record *kev);
 
+/* vnode.c: FD_KIND_*, for EVFILT_VNODE alone; to it, all files are one kind */
+unsigned int vnode_flags(const struct file *file);
+
 /* fionread.c */
 extern const struct fd_kind tty_kind;
 extern const struct fd_kind inotify_kind;

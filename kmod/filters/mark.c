@@ -1,72 +1,72 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Being told when a file changes. fsnotify calls each mark of an inode in turn, in
- * the thread that writes. So all knotes of an inode share one mark, of whatever
- * queue and user they are, and the mark has a teller (tell.h) for them.
- */
+/* The marks of files that are watched; see mark.h. */
 
+#include <linux/dcache.h>
 #include <linux/fs.h>
-#include <linux/fsnotify_backend.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 
 #include "../compat.h"
-#include "../knote.h"
+#include "../kqueue.h"
 #include "mark.h"
-#include "tell.h"
-
-/**
- * struct file_mark - the mark of an inode
- * @mark: fsnotify's, which frees the structure when nobody looks at it any more
- * @teller: who gives back its last reference takes the mark off the inode
- */
-struct file_mark {
-	struct fsnotify_mark mark;
-	struct teller teller;
-};
 
 /* It takes no duplicates: an inode has at most one of our marks. */
 static struct fsnotify_group *file_group;
 
+/* Its marks stay for a moment: see file_mark_uses(). */
+static struct fsnotify_group *nudge_group;
+
+static struct kmem_cache *mark_cache;
+
 /*
- * Marks not yet freed. fanotify can hold on to one while it waits for an
- * answer, where fsnotify_wait_marks_destroyed() does not see it.
+ * Marks not yet freed, of all groups. fanotify can hold on to one while it waits
+ * for an answer, where fsnotify_wait_marks_destroyed() does not see it.
  */
 static atomic_t file_marks = ATOMIC_INIT(0);
 
-static void end_mark(struct teller *teller)
+void file_marks_count(void)
 {
-	struct file_mark *fm = container_of(teller, struct file_mark, teller);
-
-	fsnotify_destroy_mark(&fm->mark, file_group);
-	fsnotify_put_mark(&fm->mark);
+	atomic_inc(&file_marks);
 }
 
-/* Context: whoever changed the file, possibly with its inode locked. */
-static int file_changed(struct fsnotify_mark *mark, u32 mask,
-			struct inode *inode, struct inode *dir,
-			const struct qstr *name, u32 cookie)
+void file_marks_uncount(void)
 {
-	struct file_mark *fm = container_of(mark, struct file_mark, mark);
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&fm->teller.lock, flags);
-	teller_tell(&fm->teller);
-	raw_spin_unlock_irqrestore(&fm->teller.lock, flags);
-	return 0;
-}
-
-static void file_free_mark(struct fsnotify_mark *mark)
-{
-	kfree(container_of(mark, struct file_mark, mark));
 	if (atomic_dec_and_test(&file_marks))
 		wake_up_var(&file_marks);
 }
 
+static void file_free_mark(struct fsnotify_mark *mark)
+{
+	kmem_cache_free(mark_cache, container_of(mark, struct file_mark, mark));
+	file_marks_uncount();
+}
+
 static const struct fsnotify_ops file_mark_ops = {
-	.handle_inode_event = file_changed,
+	.handle_event = file_event,
+	.freeing_mark = file_mark_lost,
 	.free_mark = file_free_mark,
 };
+
+/*
+ * The last reference was given back. Each directory that is watched keeps the mark
+ * of the one above: there may be very many of them, so no recursion.
+ */
+static void end_mark(struct teller *teller)
+{
+	struct file_mark *fm = container_of(teller, struct file_mark, teller);
+	struct file_mark *parent;
+
+	for (; fm; fm = parent) {
+		parent = fm->parent;
+		if (unlikely(fm->nameless))
+			nameless_end(fm->nameless);
+		fsnotify_destroy_mark(&fm->mark, file_group);
+		fsnotify_put_mark(&fm->mark);
+		if (parent && !refcount_dec_and_test(&parent->teller.refs))
+			parent = NULL;
+		cond_resched();
+	}
+}
 
 /* The mark that the inode has, with a reference, or NULL. */
 static struct file_mark *find_mark(struct inode *inode)
@@ -89,15 +89,20 @@ static struct file_mark *find_mark(struct inode *inode)
 /* A new mark for the inode; -EEXIST if it has got one meanwhile. */
 static struct file_mark *make_mark(struct inode *inode)
 {
-	struct file_mark *fm = kzalloc(sizeof(*fm), GFP_KERNEL_ACCOUNT);
+	struct file_mark *fm = kmem_cache_zalloc(mark_cache, GFP_KERNEL_ACCOUNT);
 	int ret;
 
 	if (!fm)
 		return ERR_PTR(-ENOMEM);
-	atomic_inc(&file_marks);
+	file_marks_count();
 	fsnotify_init_mark(&fm->mark, file_group);
-	fm->mark.mask = FS_MODIFY;
+	fm->mark.mask = file_event_mask(inode);
 	teller_init(&fm->teller, end_mark);
+	INIT_LIST_HEAD(&fm->changes);
+	INIT_LIST_HEAD(&fm->contents);
+	fm->inode = inode;
+	fm->size = i_size_read(inode);
+	fm->nlink = READ_ONCE(inode->i_nlink);
 
 	ret = fsnotify_add_inode_mark(&fm->mark, inode, 0);
 	if (ret) {
@@ -107,13 +112,9 @@ static struct file_mark *make_mark(struct inode *inode)
 	return fm;
 }
 
-/*
- * Have the knote told of changes of its file, once it is armed. Returns 0 or a
- * negative errno.
- */
-int file_mark_attach(struct knote *kn)
+/* Context: may sleep; the caller keeps the inode. Returns with a reference. */
+static struct file_mark *file_mark_get(struct inode *inode)
 {
-	struct inode *inode = file_inode(kn->poll.file);
 	struct file_mark *fm;
 
 	do {
@@ -121,38 +122,250 @@ int file_mark_attach(struct knote *kn)
 		if (!fm)
 			fm = make_mark(inode);
 	} while (fm == ERR_PTR(-EEXIST));
-	if (IS_ERR(fm))
-		return PTR_ERR(fm);
+	return fm;
+}
+
+/**
+ * file_mark_attach() - have a knote told what happens to its file
+ * @kn: the knote, of a descriptor; is told once it is on a list of the mark
+ *
+ * Context: may sleep.
+ * Return: 0; -ENOSPC if its user watches as many files as he may; -ENOMEM.
+ */
+int file_mark_attach(struct knote *kn)
+{
+	struct file_mark *fm;
+	int ret;
 
 	BUILD_BUG_ON(offsetof(struct knote, poll.told) !=
 		     offsetof(struct knote, told));
+	BUILD_BUG_ON(offsetof(struct knote, poll.vnode.told) !=
+		     offsetof(struct knote, told));
+
+	ret = kevent_user_take(kn->kq->user, KEVENT_FILES);
+	if (ret)
+		return ret;
+	fm = file_mark_get(file_inode(kn->poll.file));
+	if (IS_ERR(fm)) {
+		kevent_user_give_back(kn->kq->user, KEVENT_FILES);
+		return PTR_ERR(fm);
+	}
 	teller_attach(&fm->teller, kn);
 	return 0;
 }
 
-/* Have the knote told of the next change. To be called before each look. */
-void file_mark_arm(struct knote *kn)
+void file_mark_detach(struct knote *kn)
 {
-	raw_spin_lock_irq(&kn->told.teller->lock);
-	teller_arm(kn);
-	raw_spin_unlock_irq(&kn->told.teller->lock);
+	teller_detach(kn);
+	kevent_user_give_back(kn->kq->user, KEVENT_FILES);
 }
 
-int __init file_marks_init(void)
+/* --- Use --------------------------------------------------------------------- */
+
+static int nudge_event(struct fsnotify_mark *mark, u32 mask, struct inode *inode,
+		       struct inode *dir, const struct qstr *name, u32 cookie)
+{
+	return 0;
+}
+
+static void nudge_free_mark(struct fsnotify_mark *mark)
+{
+	kfree(mark);
+	file_marks_uncount();
+}
+
+static const struct fsnotify_ops nudge_ops = {
+	.handle_inode_event = nudge_event,
+	.free_mark = nudge_free_mark,
+};
+
+/*
+ * Have fsnotify sum up anew what the marks of an inode ask for. It does so for
+ * whoever adds one, but lets no module ask for it. Returns 0 or a negative errno.
+ */
+static int nudge(struct inode *inode)
+{
+	struct fsnotify_mark *mark = kzalloc(sizeof(*mark), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!mark)
+		return -ENOMEM;
+	file_marks_count();
+	fsnotify_init_mark(mark, nudge_group);
+	/* Something that an inode which is in use is never told of. */
+	mark->mask = FS_UNMOUNT;
+	ret = fsnotify_add_inode_mark(mark, inode, 0);
+	if (!ret)
+		fsnotify_destroy_mark(mark, nudge_group);
+	fsnotify_put_mark(mark);
+	return ret;
+}
+
+static void widen(struct fsnotify_mark *mark)
+{
+	WRITE_ONCE(mark->mask, mark->mask | FS_OPEN | FS_ACCESS |
+			       FS_CLOSE_WRITE | FS_CLOSE_NOWRITE);
+}
+
+/**
+ * file_mark_uses() - have a file's mark told of use as well: that it is opened, read
+ * @kn: a knote of the mark
+ *
+ * That costs whoever uses the file, until the mark ends.
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int file_mark_uses(struct knote *kn)
+{
+	struct file_mark *fm = knote_file_mark(kn);
+	int ret;
+
+	if (READ_ONCE(fm->used))
+		return 0;
+	file_mark_lock(fm);
+	widen(&fm->mark);
+	if (fm->nameless)
+		widen(&fm->nameless->mark);
+	file_mark_unlock(fm);
+	ret = nudge(fm->inode);
+	if (!ret)
+		WRITE_ONCE(fm->used, true);
+	return ret;
+}
+
+/*
+ * fsnotify has given up the mark since the file has no name any more, and then @nm was
+ * put on it; or NULL, if there was no memory for that.
+ */
+void file_mark_renewed(struct file_mark *fm, struct nameless_mark *nm)
+{
+	loff_t size = i_size_read(fm->inode);
+
+	if (!nm)
+		return;
+	file_mark_lock(fm);
+	/* Others may have asked for more meanwhile. */
+	WRITE_ONCE(nm->mark.mask, nm->mark.mask | fm->mark.mask);
+	swap(fm->nameless, nm);
+	if (size != fm->size)
+		file_mark_tell(fm, size > fm->size ? HINT_EXTEND : HINT_ATTRIB);
+	fm->size = size;
+	file_mark_unlock(fm);
+	if (nm)
+		nameless_end(nm);
+}
+
+/* --- Directories ------------------------------------------------------------- */
+
+/* The mark of the directory that @dentry, one as well, is in; NULL if in none. */
+static struct file_mark *parent_mark(struct dentry *dentry)
+{
+	struct dentry *dir = dget_parent(dentry);
+	struct file_mark *fm = NULL;
+
+	if (dir != dentry)
+		fm = file_mark_get(d_inode(dir));
+	dput(dir);
+	return fm;
+}
+
+static bool is_in(struct dentry *dentry, const struct file_mark *parent)
+{
+	struct dentry *dir = dget_parent(dentry);
+	bool is = dir == dentry || (parent && parent->inode == d_inode(dir));
+
+	dput(dir);
+	return is;
+}
+
+/* Has it been removed before its parent's mark could tell? Then this does. */
+static void look_for_removal(struct file_mark *fm)
+{
+	file_mark_lock(fm);
+	if (IS_DEADDIR(fm->inode) && !fm->last[HINT_DELETE])
+		file_mark_tell(fm, HINT_DELETE);
+	file_mark_unlock(fm);
+}
+
+/**
+ * file_mark_follow() - have a directory's mark told that it is removed
+ * @kn: a knote of the mark, armed
+ *
+ * Only the directory that it is in is told of that, which is another when it was
+ * renamed. After that all who are armed come here, possibly at the same time:
+ *
+ *	rename				here
+ *	move it				which one is it in?
+ *	who is armed?			remember that one
+ *					is it still in that one?
+ *
+ * Who remembers the wrong one last notices, or was told after that.
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int file_mark_follow(struct knote *kn)
+{
+	struct dentry *dentry = kn->poll.file->f_path.dentry;
+	struct file_mark *fm = knote_file_mark(kn);
+	struct file_mark *parent;
+
+	while (!is_in(dentry, READ_ONCE(fm->parent))) {
+		parent = parent_mark(dentry);
+		if (IS_ERR(parent))
+			return PTR_ERR(parent);
+		file_mark_lock(fm);
+		swap(fm->parent, parent);
+		file_mark_unlock(fm);
+		if (parent)
+			teller_put(&parent->teller);
+	}
+	look_for_removal(fm);
+	return 0;
+}
+
+/* --- All marks --------------------------------------------------------------- */
+
+static struct fsnotify_group *make_group(const struct fsnotify_ops *ops, int flags)
 {
 	/*
 	 * All users share the group's mutex: no reclaim under it may wait for
 	 * a file system.
 	 */
-	file_group = fsnotify_alloc_group(&file_mark_ops, FSNOTIFY_GROUP_NOFS);
-	return PTR_ERR_OR_ZERO(file_group);
+	return fsnotify_alloc_group(ops, FSNOTIFY_GROUP_NOFS | flags);
+}
+
+int __init file_marks_init(void)
+{
+	mark_cache = KMEM_CACHE(file_mark, SLAB_ACCOUNT);
+	if (!mark_cache)
+		return -ENOMEM;
+	file_group = make_group(&file_mark_ops, 0);
+	if (IS_ERR(file_group))
+		goto free_cache;
+	nudge_group = make_group(&nudge_ops, FSNOTIFY_GROUP_DUPS);
+	if (IS_ERR(nudge_group))
+		goto put_file_group;
+	if (!nameless_init())
+		return 0;
+
+	fsnotify_put_group(nudge_group);
+put_file_group:
+	fsnotify_put_group(file_group);
+free_cache:
+	kmem_cache_destroy(mark_cache);
+	return -ENOMEM;
 }
 
 /* Context: after tell_exit(); marks may be waiting to be freed. */
 void file_marks_exit(void)
 {
+	nameless_exit();
+	fsnotify_put_group(nudge_group);
 	fsnotify_put_group(file_group);
 	wait_var_event(&file_marks, !atomic_read(&file_marks));
-	/* The last of them may not have returned from file_free_mark() yet. */
+	/* The last of them may not have returned from file_marks_uncount() yet. */
 	fsnotify_wait_marks_destroyed();
+	kmem_cache_destroy(mark_cache);
 }

@@ -132,7 +132,7 @@ static void filter_map(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, in_map(EVFILT_READ));
 	KUNIT_EXPECT_TRUE(test, in_map(EVFILT_EXCEPT));
 	KUNIT_EXPECT_TRUE(test, in_map(EVFILT_FREE));
-	KUNIT_EXPECT_FALSE(test, in_map(EVFILT_VNODE));
+	KUNIT_EXPECT_FALSE(test, in_map(EVFILT_AIO));
 	kevent_filter_unregister(EVFILT_FREE, &good);
 	KUNIT_EXPECT_FALSE(test, in_map(EVFILT_FREE));
 }

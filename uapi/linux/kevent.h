@@ -47,7 +47,7 @@ struct kevent_record {
 #define EVFILT_SIGNAL		(-6)	/* signals sent to this process */
 #define EVFILT_TIMER		(-7)	/* timers */
 #define EVFILT_PROCDESC		(-8)	/* process descriptors (pidfd) */
-#define EVFILT_FS		(-9)	/* not supported */
+#define EVFILT_FS		(-9)	/* mounts that come and go */
 #define EVFILT_LIO		(-10)	/* not supported */
 #define EVFILT_USER		(-11)	/* triggered by the program itself */
 #define EVFILT_SENDFILE		(-12)	/* not supported */
@@ -112,6 +112,17 @@ struct kevent_record {
 #define NOTE_CLOSE		0x00000100	/* closed, was not open for writing */
 #define NOTE_CLOSE_WRITE	0x00000200	/* closed, was open for writing */
 #define NOTE_READ		0x00000400	/* it was read */
+
+/* EVFILT_FS: what happened to mounts. Linux tells of three of them. */
+#define VQ_NOTRESP		0x0001	/* a server does not answer */
+#define VQ_NEEDAUTH		0x0002	/* a server asks for a password */
+#define VQ_LOWDISK		0x0004	/* little room is left */
+#define VQ_MOUNT		0x0008	/* mounted; ext[0] is how many */
+#define VQ_UNMOUNT		0x0010	/* unmounted; ext[1] is how many */
+#define VQ_DEAD			0x0020	/* a server is dead */
+#define VQ_ASSIST		0x0040	/* somebody has to help */
+#define VQ_NOTRESPLOCK		0x0080	/* a server does not answer about locks */
+#define VQ_UPDATE		0x0100	/* options changed, or a mount moved */
 
 /* EVFILT_PROC and EVFILT_PROCDESC: what the process did. */
 #define NOTE_EXIT		0x80000000	/* exited; data is the status */

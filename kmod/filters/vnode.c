@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * EVFILT_VNODE: what happens to files and directories, by a descriptor of theirs.
+ *
+ * The kernel hints at what it does to a file, and a knote that asks for any bit of a
+ * hint has all of it reported, as on FreeBSD. Hints are kept until they are
+ * delivered, and after that, too, unless the knote has EV_CLEAR. They are not put
+ * into knotes when they are given, since who gives them should not have to go
+ * through all of those: the mark counts them, and a knote that looks takes those that
+ * are newer than its last look.
+ */
+
+#include <linux/file.h>
+#include <linux/fs.h>
+
+#include "../compat.h"
+#include "../kqueue.h"
+#include "kind.h"
+#include "mark.h"
+#include "mounts.h"
+
+#define VNODE_NOTES	(NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB | \
+			 NOTE_LINK | NOTE_RENAME | NOTE_REVOKE | FILE_USE_NOTES)
+
+/*
+ * What a file is asked to look at it is in its mark. A directory has to be looked
+ * for in the one above.
+ */
+unsigned int vnode_flags(const struct file *file)
+{
+	return S_ISDIR(file_inode(file)->i_mode) ? FD_KIND_SLOW :
+						   FD_KIND_SLOW_ENDS;
+}
+
+/*
+ * Is it a file that has, or had, a name? Sockets, pipes, memory and the like are
+ * in file systems that nobody can mount, many of them as one inode. Queues have the
+ * device's.
+ */
+static bool has_vnode(const struct file *file)
+{
+	return !(file_inode(file)->i_sb->s_flags & SB_NOUSER) &&
+	       !file_is_kqueue(file);
+}
+
+/*
+ * Who could open it may watch it. Of a descriptor that only stands for a name that
+ * says nothing: then he must be able to read it, as for inotify.
+ */
+static bool may_watch(struct file *file)
+{
+	return (file->f_mode & (FMODE_READ | FMODE_WRITE)) ||
+	       !file_permission(file, MAY_READ);
+}
+
+/* --- Hints ------------------------------------------------------------------- */
+
+/* To be told of what happens next. */
+static void arm(struct knote *kn, struct file_mark *fm)
+{
+	lockdep_assert_held(&fm->teller.lock);
+
+	if (kn->sfflags & FILE_USE_NOTES)
+		teller_arm(kn);
+	else
+		list_move_tail(&kn->told.node, &fm->changes);
+}
+
+/* Take the hints that are new and that are asked for. */
+static void take_hints(struct knote *kn, const struct file_mark *fm)
+{
+	struct knote_vnode *vnode = &kn->poll.vnode;
+	unsigned int i;
+
+	lockdep_assert_held(&fm->teller.lock);
+
+	if (vnode->seen == fm->now)
+		return;
+	for (i = 0; i < FILE_HINTS; i++)
+		if (fm->last[i] > vnode->seen &&
+		    (file_hint_notes[i] & kn->sfflags))
+			vnode->hints |= BIT(i);
+	vnode->seen = fm->now;
+}
+
+static u32 notes_of(u16 hints)
+{
+	unsigned long left = hints;
+	unsigned int i;
+	u32 notes = 0;
+
+	for_each_set_bit(i, &left, FILE_HINTS)
+		notes |= file_hint_notes[i];
+	return notes;
+}
+
+/* --- The filter -------------------------------------------------------------- */
+
+static void vnode_detach(struct knote *kn)
+{
+	if (kn->poll.revoke)
+		revoke_detach(kn);
+	file_mark_detach(kn);
+	fput(kn->poll.file);
+}
+
+static bool is_dir(const struct knote *kn)
+{
+	return knote_is_slow(kn);
+}
+
+/* What not all ask for, and costs something. Returns 0 or a negative errno. */
+static int prepare(struct knote *kn, u32 fflags)
+{
+	int ret = 0;
+
+	if (fflags & FILE_USE_NOTES)
+		ret = file_mark_uses(kn);
+	if (!ret && (fflags & NOTE_REVOKE) && !kn->poll.revoke)
+		ret = revoke_attach(kn);
+	return ret;
+}
+
+/* Begin with what happens from now on. Returns 0 or a negative errno. */
+static int begin(struct knote *kn)
+{
+	struct file_mark *fm = knote_file_mark(kn);
+	int ret = prepare(kn, kn->sfflags);
+
+	if (ret)
+		return ret;
+	file_mark_lock(fm);
+	kn->poll.vnode.seen = fm->now;
+	arm(kn, fm);
+	file_mark_unlock(fm);
+	return is_dir(kn) ? file_mark_follow(kn) : 0;
+}
+
+static int vnode_attach(struct knote *kn)
+{
+	struct file *file = kn->poll.file;
+	int ret;
+
+	BUILD_BUG_ON(BITS_PER_TYPE(kn->poll.vnode.hints) < FILE_HINTS);
+
+	if ((kn->sfflags & ~VNODE_NOTES) || !has_vnode(file))
+		return -EINVAL;
+	if (!may_watch(file))
+		return -EACCES;
+	ret = file_mark_attach(kn);
+	if (ret)
+		return ret;
+	get_file(file);
+	ret = begin(kn);
+	if (ret)
+		vnode_detach(kn);
+	return ret;
+}
+
+/* What is asked for from now on; what was until now, and has happened, is kept. */
+static int vnode_touch(struct knote *kn, const struct kevent_record *kev)
+{
+	struct file_mark *fm = knote_file_mark(kn);
+	int ret;
+
+	if (kev->fflags & ~VNODE_NOTES)
+		return -EINVAL;
+	ret = prepare(kn, kev->fflags);
+	if (ret)
+		return ret;
+	file_mark_lock(fm);
+	take_hints(kn, fm);
+	kn->sfflags = kev->fflags;
+	file_mark_unlock(fm);
+	return 0;
+}
+
+static bool vnode_event(struct knote *kn, struct kevent_record *kev)
+{
+	struct file_mark *fm = knote_file_mark(kn);
+	u16 *hints = &kn->poll.vnode.hints;
+
+	file_mark_lock(fm);
+	arm(kn, fm);
+	if (is_dir(kn)) {
+		file_mark_unlock(fm);
+		/* Without memory, look again later. */
+		if (file_mark_follow(kn))
+			knote_activate(kn);
+		file_mark_lock(fm);
+	}
+	take_hints(kn, fm);
+	file_mark_unlock(fm);
+	if (kn->poll.revoke && revoke_look(kn) && (kn->sfflags & NOTE_REVOKE))
+		*hints |= BIT(HINT_REVOKE);
+	if (*hints & BIT(HINT_REVOKE))
+		kev->flags |= EV_EOF;
+	kev->fflags = notes_of(*hints);
+	return kev->fflags;
+}
+
+/* What has happened since, but was reported with the same bits, goes with them. */
+static void vnode_delivered(struct knote *kn, const struct kevent_record *kev)
+{
+	unsigned long hints = kn->poll.vnode.hints;
+	unsigned int i;
+
+	for_each_set_bit(i, &hints, FILE_HINTS)
+		if (!(file_hint_notes[i] & ~kev->fflags))
+			kn->poll.vnode.hints &= ~BIT(i);
+}
+
+const struct kevent_filter kevent_vnode_filter = {
+	.owner = THIS_MODULE,
+	.name = "vnode",
+	.flags = KEVENT_FILTER_FD | KEVENT_FILTER_PATH,
+	.attach = vnode_attach,
+	.detach = vnode_detach,
+	.touch = vnode_touch,
+	.event = vnode_event,
+	.delivered = vnode_delivered,
+};

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* EVFILT_VNODE on directories: what comes and goes in them, and that they go. */
+#include <sys/stat.h>
+
+#include "expect.h"
+#include "quota.h"
+
+#define CHANGES	(NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB |	\
+		 NOTE_LINK | NOTE_RENAME | NOTE_REVOKE)
+
+FIXTURE(dir)
+{
+	int kq;
+	int a;		/* directories */
+	int b;
+	char top[32];
+};
+
+FIXTURE_SETUP(dir)
+{
+	strcpy(self->top, "/tmp/kevent-XXXXXX");
+	ASSERT_NE(NULL, mkdtemp(self->top));
+	ASSERT_EQ(0, chdir(self->top));
+	ASSERT_EQ(0, mkdir("a", 0700));
+	ASSERT_EQ(0, mkdir("b", 0700));
+	self->a = open("a", O_RDONLY | O_DIRECTORY);
+	self->b = open("b", O_RDONLY | O_DIRECTORY);
+	ASSERT_LE(0, self->b);
+	self->kq = kq_open();
+	ASSERT_LE(0, self->kq);
+}
+
+FIXTURE_TEARDOWN(dir)
+{
+	char command[64];
+
+	close(self->kq);
+	if (chdir("/"))
+		return;
+	snprintf(command, sizeof(command), "rm -rf %s", self->top);
+	if (system(command))
+		fprintf(stderr, "# cannot remove %s\n", self->top);
+}
+
+static int watch(int kq, int fd)
+{
+	return kq_change(kq, fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, CHANGES, 0, NULL);
+}
+
+static int create(const char *path)
+{
+	return close(open(path, O_CREAT | O_EXCL | O_WRONLY, 0600));
+}
+
+#define ASSERT_HINT(kq, fd, fflags)					\
+	ASSERT_EVENT(kq, fd, EVFILT_VNODE, 0, 0, fflags)
+
+/* A name that comes, changes or goes is a write. */
+TEST_F(dir, names)
+{
+	ASSERT_EQ(0, watch(self->kq, self->a));
+	ASSERT_EQ(0, create("a/1"));
+	ASSERT_HINT(self->kq, self->a, NOTE_WRITE);
+	ASSERT_EQ(0, symlink("1", "a/2"));
+	ASSERT_HINT(self->kq, self->a, NOTE_WRITE);
+	ASSERT_EQ(0, link("a/1", "a/3"));
+	ASSERT_HINT(self->kq, self->a, NOTE_WRITE);
+	ASSERT_EQ(0, rename("a/3", "a/4"));
+	ASSERT_HINT(self->kq, self->a, NOTE_WRITE);
+	ASSERT_EQ(0, rename("a/2", "a/1"));
+	ASSERT_HINT(self->kq, self->a, NOTE_WRITE);
+	ASSERT_EQ(0, unlink("a/1"));
+	ASSERT_HINT(self->kq, self->a, NOTE_WRITE);
+	ASSERT_NONE(self->kq);
+}
+
+/* What is done to the files in it, and in those below, is not the directory's. */
+TEST_F(dir, files)
+{
+	ASSERT_EQ(0, mkdir("a/sub", 0700));
+	ASSERT_EQ(0, create("a/1"));
+	ASSERT_EQ(0, watch(self->kq, self->a));
+	ASSERT_EQ(0, truncate("a/1", 100));
+	ASSERT_EQ(0, chmod("a/1", 0644));
+	ASSERT_EQ(0, create("a/sub/1"));
+	ASSERT_NONE(self->kq);
+}
+
+/* A subdirectory that comes or goes is a link as well; one that is renamed is not. */
+TEST_F(dir, subdirectories)
+{
+	ASSERT_EQ(0, watch(self->kq, self->a));
+	ASSERT_EQ(0, mkdir("a/1", 0700));
+	ASSERT_HINT(self->kq, self->a, NOTE_WRITE | NOTE_LINK);
+	ASSERT_EQ(0, rename("a/1", "a/2"));
+	ASSERT_HINT(self->kq, self->a, NOTE_WRITE);
+	ASSERT_EQ(0, rmdir("a/2"));
+	ASSERT_HINT(self->kq, self->a, NOTE_WRITE | NOTE_LINK);
+}
+
+/* What moves from one to another extends both, and links them if it is one itself. */
+TEST_F(dir, across)
+{
+	int kq = kq_open();
+
+	ASSERT_EQ(0, create("a/1"));
+	ASSERT_EQ(0, mkdir("a/2", 0700));
+	ASSERT_EQ(0, watch(self->kq, self->a));
+	ASSERT_EQ(0, watch(kq, self->b));
+	ASSERT_EQ(0, rename("a/1", "b/1"));
+	ASSERT_HINT(self->kq, self->a, NOTE_WRITE | NOTE_EXTEND);
+	ASSERT_HINT(kq, self->b, NOTE_WRITE | NOTE_EXTEND);
+	ASSERT_EQ(0, rename("a/2", "b/2"));
+	ASSERT_HINT(self->kq, self->a, NOTE_WRITE | NOTE_EXTEND | NOTE_LINK);
+	ASSERT_HINT(kq, self->b, NOTE_WRITE | NOTE_EXTEND | NOTE_LINK);
+}
+
+/* The same where only one of the two is watched. */
+TEST_F(dir, across_one)
+{
+	ASSERT_EQ(0, create("a/1"));
+	ASSERT_EQ(0, watch(self->kq, self->b));
+	ASSERT_EQ(0, rename("a/1", "b/1"));
+	ASSERT_HINT(self->kq, self->b, NOTE_WRITE | NOTE_EXTEND);
+	ASSERT_EQ(0, rename("b/1", "a/1"));
+	ASSERT_HINT(self->kq, self->b, NOTE_WRITE | NOTE_EXTEND);
+}
+
+/* Its own attributes and name are its own. */
+TEST_F(dir, itself)
+{
+	ASSERT_EQ(0, watch(self->kq, self->a));
+	ASSERT_EQ(0, chmod("a", 0750));
+	ASSERT_HINT(self->kq, self->a, NOTE_ATTRIB);
+	ASSERT_EQ(0, rename("a", "c"));
+	ASSERT_HINT(self->kq, self->a, NOTE_RENAME);
+	ASSERT_EQ(0, create("c/1"));
+	ASSERT_HINT(self->kq, self->a, NOTE_WRITE);
+}
+
+/* That it is removed is told although it is still open. */
+TEST_F(dir, removed)
+{
+	ASSERT_EQ(0, watch(self->kq, self->a));
+	ASSERT_EQ(0, rmdir("a"));
+	ASSERT_HINT(self->kq, self->a, NOTE_DELETE);
+	ASSERT_NONE(self->kq);
+}
+
+/* Of two queues both are told, and of two that are watched the one above, too. */
+TEST_F(dir, removed_for_all)
+{
+	int kq = kq_open(), top = open(".", O_RDONLY);
+
+	ASSERT_EQ(0, watch(self->kq, self->a));
+	ASSERT_EQ(0, watch(kq, self->a));
+	ASSERT_EQ(0, rmdir("a"));
+	ASSERT_HINT(self->kq, self->a, NOTE_DELETE);
+	ASSERT_HINT(kq, self->a, NOTE_DELETE);
+	ASSERT_EQ(0, watch(kq, top));
+	ASSERT_EQ(0, watch(self->kq, self->b));
+	ASSERT_EQ(0, rmdir("b"));
+	ASSERT_HINT(self->kq, self->b, NOTE_DELETE);
+	ASSERT_HINT(kq, top, NOTE_WRITE | NOTE_LINK);
+}
+
+/* Also where it has been moved to, however often. */
+TEST_F(dir, removed_elsewhere)
+{
+	ASSERT_EQ(0, watch(self->kq, self->a));
+	ASSERT_EQ(0, rename("a", "b/a"));
+	ASSERT_HINT(self->kq, self->a, NOTE_RENAME);
+	ASSERT_EQ(0, mkdir("c", 0700));
+	ASSERT_EQ(0, rename("b/a", "c/x"));
+	ASSERT_HINT(self->kq, self->a, NOTE_RENAME);
+	ASSERT_EQ(0, rmdir("c/x"));
+	ASSERT_HINT(self->kq, self->a, NOTE_DELETE);
+}
+
+/* Moved and removed before anybody asked, it is both. */
+TEST_F(dir, moved_and_removed)
+{
+	ASSERT_EQ(0, watch(self->kq, self->a));
+	ASSERT_EQ(0, rename("a", "b/a"));
+	ASSERT_EQ(0, rmdir("b/a"));
+	ASSERT_HINT(self->kq, self->a, NOTE_RENAME | NOTE_DELETE);
+	ASSERT_NONE(self->kq);
+}
+
+/* One that another is renamed over is deleted. */
+TEST_F(dir, renamed_over)
+{
+	int kq = kq_open();
+
+	ASSERT_EQ(0, watch(self->kq, self->a));
+	ASSERT_EQ(0, watch(kq, self->b));
+	ASSERT_EQ(0, rename("b", "a"));
+	ASSERT_HINT(self->kq, self->a, NOTE_DELETE);
+	ASSERT_HINT(kq, self->b, NOTE_RENAME);
+}
+
+/* Very many below each other, given up from the top down, end well. */
+TEST_F(dir, deep)
+{
+	int fd[2000], i;
+
+	for (i = 0; i < 2000; i++) {
+		ASSERT_EQ(0, mkdir("d", 0700));
+		ASSERT_EQ(0, chdir("d"));
+		fd[i] = open(".", O_RDONLY | O_DIRECTORY);
+		ASSERT_EQ(0, watch(self->kq, fd[i]));
+	}
+	ASSERT_EQ(0, create("1"));
+	for (i = 0; i < 1999; i++)
+		ASSERT_EQ(0, close(fd[i]));
+	ASSERT_HINT(self->kq, fd[1999], NOTE_WRITE);
+	ASSERT_EQ(0, close(fd[1999]));
+	ASSERT_NONE(self->kq);
+}
+
+/* What was read of it is told to who asks for that. */
+TEST_F(dir, used)
+{
+	ASSERT_EQ(0, kq_change(self->kq, self->a, EVFILT_VNODE, EV_ADD | EV_CLEAR,
+			       NOTE_OPEN | NOTE_CLOSE | NOTE_READ, 0, NULL));
+	ASSERT_EQ(0, IN_CHILD(system("ls a > /dev/null")));
+	ASSERT_HINT(self->kq, self->a, NOTE_OPEN | NOTE_CLOSE | NOTE_READ);
+}
+
+TEST_HARNESS_MAIN
