@@ -262,6 +262,41 @@ TEST_F(nth, add_process)
 	ASSERT_EQ(0, kq_count(self->kq));
 }
 
+/* A file and a directory, for all that happens to them; and mounts. */
+TEST_F(nth, add_file)
+{
+	static const char *const path[] = { "/proc/self/exe", "/tmp" };
+	struct list l = { .n = 0 };
+	struct fault_case c = {
+		.name = "add mounts",
+		.call = call_changes, .undo = undo_adds, .kq = { self->kq, -1 },
+		.arg = &l, .may = MAY_ENOMEM, .least = 5,
+	};
+	int fd, i;
+
+	/* The first of all has the kernel mount something, which stays. */
+	list_add(&l, 0, EVFILT_FS, EV_ADD, VQ_MOUNT | VQ_UNMOUNT, 0);
+	ASSERT_EQ(0, call_changes(&c));
+	ASSERT_EQ(0, undo_adds(&c));
+	EXPECT_EQ(NULL, fault_each(&self->f, &c));
+	for (i = 0; i < 2; i++) {
+		fd = open(path[i], O_RDONLY);
+		ASSERT_LE(0, fd);
+		l.n = 0;
+		list_add(&l, fd, EVFILT_VNODE, EV_ADD, NOTE_WRITE, 0);
+		c.name = label("add", path[i], EVFILT_VNODE);
+		c.least = 2;
+		EXPECT_EQ(NULL, fault_each(&self->f, &c));
+		l.n = 0;
+		list_add(&l, fd, EVFILT_VNODE, EV_ADD, NOTE_REVOKE | NOTE_READ, 0);
+		c.name = label("add all of", path[i], EVFILT_VNODE);
+		c.least = 5;
+		EXPECT_EQ(NULL, fault_each(&self->f, &c));
+		close(fd);
+	}
+	ASSERT_EQ(0, kq_count(self->kq));
+}
+
 /* A filter of another module, whose attach allocates: it is let go of, too. */
 TEST_F(nth, add_sample)
 {

@@ -12,7 +12,7 @@
 
 const int16_t filter_number[FILTERS] = {
 	EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT, EVFILT_EMPTY, EVFILT_TIMER,
-	EVFILT_USER, EVFILT_SIGNAL, EVFILT_PROC,
+	EVFILT_USER, EVFILT_SIGNAL, EVFILT_PROC, EVFILT_VNODE,
 };
 
 const struct timespec no_time;
@@ -144,6 +144,14 @@ void record_check(struct actor *a, const struct kevent_record *kev)
 		     kev->ident, kev->filter);
 }
 
+/* Of any file, whatever was done to it; EV_FORCEONESHOT does without. */
+static void vnode_check(struct actor *a, const struct kevent_record *kev)
+{
+	if ((kev->fflags & ~VNODE_NOTES) || kev->data)
+		fail(a, "descriptor %llu: fflags %#x, data %lld happened to it",
+		     kev->ident, kev->fflags, kev->data);
+}
+
 static void event_check(struct actor *a, const struct kevent_record *kev)
 {
 	int index = filter_index(kev->filter);
@@ -158,6 +166,8 @@ static void event_check(struct actor *a, const struct kevent_record *kev)
 		process_check(a, kev);
 	else
 		record_check(a, kev);
+	if (kev->filter == EVFILT_VNODE)
+		vnode_check(a, kev);
 	count_up(&shared->delivered[index]);
 	count_up(&shared->events);
 }

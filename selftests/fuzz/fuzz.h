@@ -35,7 +35,8 @@
 #define THREADS_MAX	16
 #define TRACE_LENGTH	32	/* operations that an actor remembers */
 #define ERRNOS		140
-#define FILTERS		8	/* that exist: see filter_number[] */
+#define VNODE_NOTES	0x7ff	/* all of NOTE_DELETE to NOTE_READ */
+#define FILTERS		9	/* that exist: see filter_number[] */
 
 /* rng.c: xoshiro256** */
 struct rng {

@@ -130,7 +130,7 @@ static void random_process(struct rng *r, struct kevent_record *kev)
 static void random_junk(struct rng *r, struct kevent_record *kev)
 {
 	static const int16_t filter[] = {
-		0, 1, EVFILT_AIO, EVFILT_VNODE, EVFILT_FS,
+		0, 1, EVFILT_AIO, EVFILT_LIO, EVFILT_SENDFILE,
 		KEVENT_FILTER_MIN, KEVENT_FILTER_MIN - 1, SHRT_MIN, SHRT_MAX,
 	};
 

@@ -124,6 +124,7 @@ static void make_change(struct player *p, struct kevent_record *kev)
 	};
 	static const int16_t fd_filter[] = {
 		EVFILT_READ, EVFILT_READ, EVFILT_WRITE, EVFILT_EMPTY, EVFILT_EXCEPT,
+		EVFILT_VNODE,
 	};
 	struct rng *r = &p->a->rng;
 
@@ -153,7 +154,10 @@ static void make_change(struct player *p, struct kevent_record *kev)
 	default:
 		kev->filter = fd_filter[below(r, ARRAY_SIZE(fd_filter))];
 		kev->ident = chance(r, 6) ? some_kq(p) : some_fd(p);
-		kev->fflags = chance(r, 5) ? NOTE_LOWAT : 0;
+		if (kev->filter == EVFILT_VNODE)
+			kev->fflags = rng_next(r) & VNODE_NOTES;
+		else
+			kev->fflags = chance(r, 5) ? NOTE_LOWAT : 0;
 		kev->data = below(r, 100);
 	}
 	if (chance(r, 40))

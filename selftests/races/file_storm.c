@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Files that are written, renamed, removed and unmounted while they are watched, and
+ * while those who watch them come and go.
+ */
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "peers.h"
+#include "races.h"
+
+#define CHANGES	(NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB |	\
+		 NOTE_LINK | NOTE_RENAME | NOTE_REVOKE)
+#define USES	(NOTE_OPEN | NOTE_CLOSE | NOTE_CLOSE_WRITE | NOTE_READ)
+
+static int watch(int kq, int fd, int flags, unsigned int fflags)
+{
+	return kq_change(kq, fd, EVFILT_VNODE, EV_ADD | flags, fflags, 0, NULL);
+}
+
+/* --- Writers ----------------------------------------------------------------- */
+
+#define FILES	8
+#define QUEUES	20	/* more than are told directly */
+
+FIXTURE(written)
+{
+	int kq[QUEUES];
+	int fd[FILES];
+	off_t seen[QUEUES][FILES];
+	pid_t writer[FILES];
+	int *stop;	/* shared with the writers */
+	char dir[32];
+};
+
+FIXTURE_VARIANT(written)
+{
+	int flags;
+};
+
+FIXTURE_VARIANT_ADD(written, edge)
+{
+	.flags = EV_CLEAR,
+};
+
+FIXTURE_VARIANT_ADD(written, dispatch)
+{
+	.flags = EV_CLEAR | EV_DISPATCH,
+};
+
+FIXTURE_SETUP(written)
+{
+	int i, k;
+
+	strcpy(self->dir, "/tmp/kevent-XXXXXX");
+	ASSERT_NE(NULL, mkdtemp(self->dir));
+	ASSERT_EQ(0, chdir(self->dir));
+	self->stop = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->stop);
+	for (i = 0; i < FILES; i++) {
+		char name[] = { '0' + i, '\0' };
+
+		self->fd[i] = open(name, O_CREAT | O_RDWR | O_APPEND, 0600);
+		ASSERT_LE(0, self->fd[i]);
+	}
+	for (k = 0; k < QUEUES; k++) {
+		self->kq[k] = kq_open();
+		for (i = 0; i < FILES; i++)
+			ASSERT_EQ(0, watch(self->kq[k], self->fd[i],
+					   variant->flags, NOTE_EXTEND));
+	}
+}
+
+FIXTURE_TEARDOWN(written)
+{
+	int i;
+
+	for (i = 0; i < FILES; i++) {
+		char name[] = { '0' + i, '\0' };
+
+		unlink(name);
+	}
+	for (i = 0; i < QUEUES; i++)
+		close(self->kq[i]);
+	if (!chdir("/"))
+		rmdir(self->dir);
+	EXPECT_TRUE(all_freed());
+}
+
+static int keep_writing(int fd, const int *stop)
+{
+	while (!__atomic_load_n(stop, __ATOMIC_RELAXED))
+		if (write(fd, "x", 1) != 1)
+			return 1;
+	return 0;
+}
+
+static off_t size_of(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) ? -1 : st.st_size;
+}
+
+/* Look at the size whenever the queue says so. How many events, or -1 for a wrong one. */
+static int look(int kq, const int *fd, off_t *seen, bool enable, long long ms)
+{
+	struct kevent ev[FILES];
+	int i, k, n = kq_wait(kq, ev, FILES, ms);
+
+	for (i = 0; i < n; i++) {
+		for (k = 0; k < FILES && fd[k] != (int)ev[i].ident; k++)
+			;
+		if (k == FILES || ev[i].fflags != (NOTE_WRITE | NOTE_EXTEND))
+			return -1;
+		seen[k] = size_of(fd[k]);
+		if (enable && kq_change(kq, fd[k], EVFILT_VNODE, EV_ENABLE,
+					NOTE_EXTEND, 0, NULL))
+			return -1;
+	}
+	return n;
+}
+
+/* However many write to however many files, the last state of each is told. */
+TEST_F_TIMEOUT(written, last_state, RACE_TIMEOUT)
+{
+	bool enable = variant->flags & EV_DISPATCH;
+	struct rounds r = { .least = 20 };
+	int i, k, n, status;
+
+	for (i = 0; i < FILES; i++) {
+		self->writer[i] = fork();
+		if (!self->writer[i])
+			_exit(keep_writing(self->fd[i], self->stop));
+	}
+	while (next_round(&r))
+		for (k = 0; k < QUEUES; k++)
+			ASSERT_LE(0, look(self->kq[k], self->fd, self->seen[k], enable,
+					  0));
+	__atomic_store_n(self->stop, 1, __ATOMIC_RELAXED);
+	for (i = 0; i < FILES; i++) {
+		ASSERT_EQ(self->writer[i], waitpid(self->writer[i], &status, 0));
+		ASSERT_EQ(0, status);
+	}
+	for (k = 0; k < QUEUES; k++) {
+		do {
+			n = look(self->kq[k], self->fd, self->seen[k], enable, QUIET_MS);
+			ASSERT_LE(0, n);
+		} while (n);
+		for (i = 0; i < FILES; i++)
+			ASSERT_EQ(size_of(self->fd[i]), self->seen[k][i]);
+	}
+	ASSERT_LT(0, self->seen[0][0]);
+	EXPECT_ROUNDS(&r);
+}
+
+/* --- Duels ------------------------------------------------------------------- */
+
+FIXTURE(met)
+{
+	struct duel d;
+	int kq;
+	char dir[32];
+};
+
+FIXTURE_SETUP(met)
+{
+	strcpy(self->dir, "/tmp/kevent-XXXXXX");
+	ASSERT_NE(NULL, mkdtemp(self->dir));
+	ASSERT_EQ(0, chdir(self->dir));
+	self->kq = kq_open();
+	ASSERT_LE(0, self->kq);
+}
+
+FIXTURE_TEARDOWN(met)
+{
+	close(self->kq);
+	if (!chdir("/"))
+		rmdir(self->dir);
+	EXPECT_TRUE(all_freed());
+}
+
+static int create(const char *path)
+{
+	return open(path, O_CREAT | O_RDWR, 0600);
+}
+
+/* All that can happen to a file. */
+static void strike_file(void *arg)
+{
+	int fd = open("file", O_RDWR);
+
+	(void)arg;
+	if (fd < 0 || write(fd, "x", 1) != 1 || link("file", "other") ||
+	    rename("other", "third") || fchmod(fd, 0644) || unlink("third") ||
+	    unlink("file"))
+		perror("# file");
+	close(fd);
+}
+
+/* A registration that comes and goes meanwhile, by delete or close. */
+static void come_and_go(int kq, int fd, int round)
+{
+	watch(kq, fd, EV_CLEAR, round % 3 ? CHANGES : CHANGES | USES);
+	if (round % 5 == 1)
+		watch(kq, fd, 0, USES);
+	if (round % 2)
+		kq_set(kq, fd, EVFILT_VNODE, EV_DELETE);
+	close(fd);
+}
+
+/* What happens to a file meets registrations that come and go: nothing stays. */
+TEST_F_TIMEOUT(met, comes_and_goes, RACE_TIMEOUT)
+{
+	struct rounds r = { .least = 100 };
+
+	ASSERT_TRUE(duel_open(&self->d, strike_file, NULL));
+	while (next_round(&r)) {
+		int fd = create("file"), dir = open(".", O_RDONLY);
+
+		ASSERT_EQ(0, watch(self->kq, dir, EV_CLEAR, CHANGES));
+		DUEL(&self->d, come_and_go(self->kq, fd, r.done));
+		/* Of the directory, the last that happened was told. */
+		ASSERT_EQ(1, kq_count(self->kq));
+		ASSERT_EQ(0, close(dir));
+	}
+	duel_close(&self->d);
+	EXPECT_ROUNDS(&r);
+}
+
+/* Move it about, and remove it. */
+static void strike_dir(void *arg)
+{
+	int *moves = arg, i;
+
+	for (i = 0; i < *moves; i++)
+		if (rename(i % 2 ? "b/d" : "a/d", i % 2 ? "a/d" : "b/d"))
+			perror("# rename");
+	if (rmdir(i % 2 ? "b/d" : "a/d"))
+		perror("# rmdir");
+}
+
+/* Look until the directory is gone, or nothing comes any more. */
+static unsigned int follow(int kq)
+{
+	unsigned int told = 0;
+	struct kevent ev;
+
+	while (!(told & NOTE_DELETE) && kq_wait(kq, &ev, 1, LIMIT_MS) == 1)
+		told |= ev.fflags;
+	return told;
+}
+
+/* A directory that is moved about is followed: that it is removed is told. */
+TEST_F_TIMEOUT(met, followed, RACE_TIMEOUT)
+{
+	struct rounds r = { .least = 100 };
+	unsigned int told = 0;
+	int moves;
+
+	ASSERT_EQ(0, mkdir("a", 0700));
+	ASSERT_EQ(0, mkdir("b", 0700));
+	ASSERT_TRUE(duel_open(&self->d, strike_dir, &moves));
+	while (next_round(&r)) {
+		int fd;
+
+		moves = r.done % 7;
+		ASSERT_EQ(0, mkdir("a/d", 0700));
+		fd = open("a/d", O_RDONLY);
+		ASSERT_EQ(0, watch(self->kq, fd, EV_CLEAR, CHANGES));
+		DUEL(&self->d, told = follow(self->kq));
+		ASSERT_EQ(NOTE_DELETE | (moves ? NOTE_RENAME : 0), told);
+		ASSERT_EQ(0, kq_count(self->kq));
+		ASSERT_EQ(0, close(fd));
+	}
+	duel_close(&self->d);
+	EXPECT_EQ(0, rmdir("a"));
+	EXPECT_EQ(0, rmdir("b"));
+	EXPECT_ROUNDS(&r);
+}
+
+static void strike_mount(void *arg)
+{
+	(void)arg;
+	if (umount2("a", MNT_DETACH))
+		perror("# umount2");
+}
+
+/* Close it while it is taken away, or be told of that. */
+static int meet_unmount(int kq, int fd, int round)
+{
+	struct kevent ev;
+
+	if (round % 3) {
+		close(fd);
+		return NOTE_REVOKE;
+	}
+	return kq_wait(kq, &ev, 1, LIMIT_MS) == 1 ? ev.fflags : 0;
+}
+
+/* A mount that is taken away meets descriptors that are closed: nothing keeps it. */
+TEST_F_TIMEOUT(met, unmounted, RACE_TIMEOUT)
+{
+	struct rounds r = { .least = 60 };
+	unsigned int told = 0;
+
+	if (geteuid())
+		SKIP(return, "only root can mount");
+	ASSERT_EQ(0, unshare(CLONE_NEWNS));
+	ASSERT_EQ(0, mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	ASSERT_EQ(0, mkdir("a", 0700));
+	ASSERT_TRUE(duel_open(&self->d, strike_mount, NULL));
+	while (next_round(&r)) {
+		int fd;
+
+		ASSERT_EQ(0, mount("none", "a", "tmpfs", 0, NULL));
+		fd = r.done % 2 ? create("a/file") : open("a", O_RDONLY);
+		ASSERT_EQ(0, watch(self->kq, fd, EV_CLEAR, NOTE_REVOKE));
+		DUEL(&self->d, told = meet_unmount(self->kq, fd, r.done));
+		ASSERT_EQ(NOTE_REVOKE, told);
+		close(fd);
+		ASSERT_EQ(0, kq_count(self->kq));
+	}
+	duel_close(&self->d);
+	EXPECT_EQ(0, rmdir("a"));
+	EXPECT_ROUNDS(&r);
+}
+
+TEST_HARNESS_MAIN
