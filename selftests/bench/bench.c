@@ -32,6 +32,7 @@ static const struct group {
 	{ "user", bench_user, "trigger a user event, wait" },
 	{ "signal", bench_signal, "raise a signal, wait; what that costs others" },
 	{ "process", bench_process, "have a child, wait; what that costs others" },
+	{ "file", bench_file, "write a file, wait; many files; what that costs others" },
 	{ "close", bench_close, "close() while many others are watched" },
 	{ "memory", bench_memory, "kernel memory of a watched descriptor" },
 	{ "producers", bench_producers, "four producers, one consumer" },

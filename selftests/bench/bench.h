@@ -104,6 +104,9 @@ static inline void check(bool ok, const char *what)
 		check_failed(what);
 }
 
+/* memory.c */
+long long kernel_bytes(void);		/* what the kernel has for itself */
+
 /* the groups */
 void bench_collect(void);
 void bench_register(void);
@@ -112,6 +115,7 @@ void bench_timer(void);
 void bench_user(void);
 void bench_signal(void);
 void bench_process(void);
+void bench_file(void);
 void bench_close(void);
 void bench_memory(void);
 void bench_producers(void);

@@ -63,7 +63,7 @@ static long long read_bytes(void)
  * Much is freed only after an RCU grace period, which is what membarrier()
  * waits for, and a batch at a time: wait until there is no change.
  */
-static long long kernel_bytes(void)
+long long kernel_bytes(void)
 {
 	static const struct timespec pause = { .tv_nsec = 200000000 };
 	long long last, bytes = 0;
