@@ -30,7 +30,7 @@ INSTALLED = $(DESTDIR)/lib/modules/$(RELEASE)/updates/kevent.ko
 RUN = exec env BUILD=$(BUILD) KERNEL='$(KERNEL)' TEST='$(TEST)' SEED='$(SEED)' \
 	selftests/qemu/run
 
-all: lib tools examples selftests module
+all: lib tools examples man selftests module
 
 module: need_headers
 	@mkdir -p $(MODULE)
@@ -58,6 +58,9 @@ examples: lib
 
 tools: lib
 	$(MAKE) -C userspace BUILD=$(BUILD) tools
+
+man:
+	$(MAKE) -C userspace BUILD=$(BUILD) man
 
 selftests: lib tools
 	+dir='$(KSELFTEST)'; \
@@ -120,7 +123,8 @@ help:
 	@echo
 	@echo "  make             library, tools, examples, selftests, module (for the running"
 	@echo "                   kernel)"
-	@echo "  make module      only the module; likewise: lib, tools, examples, selftests"
+	@echo "  make module      only the module; likewise: lib, tools, examples, man,"
+	@echo "                   selftests"
 	@echo "  make install     module, library, tools, headers, man pages; and: uninstall"
 	@echo "  make clean       remove build/, where everything goes that is built"
 	@echo
@@ -152,7 +156,7 @@ help:
 	@echo "  BUILD=<folder>   build there (build)"
 	@echo "  KSELFTEST=<dir>  the folder that has kselftest_harness.h (fetched)"
 
-.PHONY: all module need_headers lib tools examples selftests bench-programs \
+.PHONY: all module need_headers lib tools examples man selftests bench-programs \
 	fuzz-program install uninstall check check-debug check-all check-planted \
 	coverage lint demo shell bench fuzz clean help
 

@@ -81,7 +81,7 @@ make_module() {
 check_warnings() {
 	note="$(sources kmod uapi userspace selftests | count) files"
 	rm -rf "$lint"/kmod-*
-	run_make BUILD="$build" W=1 TEST= lib examples selftests bench-programs \
+	run_make BUILD="$build" W=1 TEST= lib examples man selftests bench-programs \
 		fuzz-program && run_make -C userspace check-headers || return 1
 	make_module "$tmp/module"
 	status=$?

@@ -129,7 +129,7 @@ gcov=
 
 # All programs; or those that are to run, with which others build faster.
 build_programs() {
-	targets='lib tools examples selftests fuzz-program'
+	targets='lib tools examples man selftests fuzz-program'
 	if [ -n "$TEST" ]; then
 		targets='lib selftests'
 		case " $TEST " in
