@@ -121,14 +121,30 @@ static int look(struct knote *kn)
 	return 0;
 }
 
+static void fs_free(struct knote *kn)
+{
+	fput(kn->poll.file);
+	kvfree(kn->poll.fs->list.entries);
+	kfree(kn->poll.fs);
+}
+
 static void fs_detach(struct knote *kn)
 {
-	struct fs_watch *fw = kn->poll.fs;
-
 	fd_poll_detach(kn);
-	fput(kn->poll.file);
-	kvfree(fw->list.entries);
-	kfree(fw);
+	fs_free(kn);
+}
+
+/* What changes once this has begun is news. Returns 0, 1 or a negative errno. */
+static int begin(struct knote *kn)
+{
+	int ret, ready = fd_poll_attach(kn);
+
+	if (ready < 0)
+		return ready;
+	ret = mounts_read(kn->poll.file, &kn->poll.fs->list);
+	if (ret)
+		fd_poll_detach(kn);
+	return ret ? ret : ready;
 }
 
 static int fs_attach(struct knote *kn)
@@ -149,12 +165,9 @@ static int fs_attach(struct knote *kn)
 	kn->flags |= EV_CLEAR;
 	kn->poll.file = file;
 	kn->events = (__force u16)(EPOLLERR | EPOLLPRI);
-	/* What changes from here on is news. */
-	ret = fd_poll_attach(kn);
-	if (ret >= 0)
-		ret = mounts_read(file, &kn->poll.fs->list);
+	ret = begin(kn);
 	if (ret < 0)
-		fs_detach(kn);
+		fs_free(kn);
 	return ret;
 }
 

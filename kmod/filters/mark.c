@@ -241,17 +241,22 @@ int file_mark_uses(struct knote *kn)
 void file_mark_renewed(struct file_mark *fm, struct nameless_mark *nm)
 {
 	loff_t size = i_size_read(fm->inode);
+	u32 mask;
 
 	if (!nm)
 		return;
 	file_mark_lock(fm);
-	/* Others may have asked for more meanwhile. */
-	WRITE_ONCE(nm->mark.mask, nm->mark.mask | fm->mark.mask);
+	mask = nm->mark.mask;
+	WRITE_ONCE(nm->mark.mask, fm->mark.mask);
 	swap(fm->nameless, nm);
 	if (size != fm->size)
 		file_mark_tell(fm, size > fm->size ? HINT_EXTEND : HINT_ATTRIB);
 	fm->size = size;
+	mask ^= fm->mark.mask;
 	file_mark_unlock(fm);
+	/* Another has asked for use meanwhile. */
+	if (mask)
+		nudge(fm->inode);
 	if (nm)
 		nameless_end(nm);
 }

@@ -38,6 +38,7 @@ static void renew(struct work_struct *work)
 			break;
 		schedule_timeout_uninterruptible(1);
 	}
+	nm->mark.mask = READ_ONCE(fm->mark.mask);
 	do {
 		ret = fsnotify_add_inode_mark(&nm->mark, inode, 0);
 		if (ret == -ENOENT)
@@ -63,7 +64,6 @@ static struct nameless_mark *nameless_make(struct file_mark *fm,
 	memalloc_nofs_restore(flags);
 	file_marks_count();
 	fsnotify_init_mark(&nm->mark, nameless_group);
-	nm->mark.mask = READ_ONCE(lost->mask);
 	nm->old = READ_ONCE(lost->connector);
 	nm->inode = fm->inode;
 	nm->fm = fm;
@@ -80,12 +80,13 @@ static struct nameless_mark *nameless_make(struct file_mark *fm,
 void file_mark_lost(struct fsnotify_mark *mark, struct fsnotify_group *group)
 {
 	struct file_mark *fm = file_mark_of(mark);
-	struct super_block *sb = fm->inode->i_sb;
 	struct nameless_mark *nm;
+	struct super_block *sb;
 
 	if (!refcount_inc_not_zero(&fm->teller.refs))
 		return;
 	/* Who has it open keeps both. */
+	sb = fm->inode->i_sb;
 	if (!atomic_inc_not_zero(&sb->s_active))
 		goto put_teller;
 	if (!igrab(fm->inode))

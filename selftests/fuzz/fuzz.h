@@ -233,6 +233,8 @@ int source_open(enum source kind, int fd[2]);
 /* Make it, or the other end, ready; or empty it. Not 0 if that cannot be done. */
 int source_poke(struct rng *r, enum source kind, int fd);
 int source_drain(struct rng *r, enum source kind, int fd);
+/* The first of a regular file; and which NOTE_* of EVFILT_VNODE say what was done. */
+int file_poke(struct rng *r, int fd, uint32_t *notes);
 int source_wait(int fd, int events);
 bool source_is_async(enum source kind);
 void signals_block(void);

@@ -92,6 +92,8 @@ enum ready note_ready(struct model *m, const struct note *n)
 		return n->sent && (n->fflags & NOTE_FORK) ? READY_YES : READY_NO;
 	if (n->filter == EVFILT_TIMER)
 		return timer_ready(n);
+	if (n->filter == EVFILT_VNODE)
+		return n->told ? READY_YES : READY_NO;
 	if (number_queue(m, n->ident))
 		return queue_ready(number_queue(m, n->ident));
 	return fd_ready(m, n);
@@ -238,6 +240,9 @@ static int attach_error(const struct model *m, const struct queue *q,
 		return f->kind == SOURCE_FILE || f->kind == SOURCE_NULL ? -EINVAL : 0;
 	case EVFILT_EMPTY:
 		return kind_is_socket(f->kind) ? 0 : -EINVAL;
+	case EVFILT_VNODE:
+		return f->kind == SOURCE_FILE && !(kev->fflags & ~VNODE_NOTES) ?
+			0 : -EINVAL;
 	}
 	return 0;
 }
@@ -295,6 +300,28 @@ void model_raised(struct model *m, int sig, int count)
 void model_forked(struct model *m)
 {
 	happened(m, getpid(), EVFILT_PROC, 1);
+}
+
+/* That was done to the file: who asks for any of it is told of all. */
+void model_used(struct model *m, const struct file *f, uint32_t notes)
+{
+	struct note *n;
+	int i, k;
+
+	for (i = 0; i < QUEUES; i++) {
+		for (k = 0; k < NUMBERS && m->queue[i].refs; k++) {
+			n = m->number[k] == f ?
+				note_find(&m->queue[i], FD_BASE + k, EVFILT_VNODE) :
+				NULL;
+			if (!n)
+				continue;
+			if (n->fflags & notes)
+				n->told |= notes;
+			if (n->queued == QUEUED_NO)
+				n->queued = QUEUED_MAYBE;
+			look(m, n);
+		}
+	}
 }
 
 static bool process_valid(const struct kevent_record *kev)
@@ -406,6 +433,10 @@ static int touch(struct note *n, const struct kevent_record *kev)
 		return 0;
 	case EVFILT_EXCEPT:
 		if (kev->fflags & ~NOTE_OOB)
+			return -EINVAL;
+		break;
+	case EVFILT_VNODE:
+		if (kev->fflags & ~VNODE_NOTES)
 			return -EINVAL;
 		break;
 	}

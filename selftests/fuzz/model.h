@@ -16,7 +16,7 @@
 #define QUEUE_BASE	60	/* descriptors of queues */
 #define QUEUES		7	/* so that nesting can be too deep */
 #define IDENTS		6	/* of timers, and of user events */
-#define NOTES		(4 * NUMBERS + QUEUES + 2 * IDENTS + SIGNALS + 1 + 8)
+#define NOTES		(5 * NUMBERS + QUEUES + 2 * IDENTS + SIGNALS + 1 + 8)
 #define CHANGES_MAX	24	/* in one call: more than one batch */
 #define EVENTS_MAX	40
 
@@ -62,6 +62,7 @@ struct note {
 	bool forced;
 	bool fired;		/* a user event is triggered */
 	int sent;		/* signals; of our process, children */
+	uint32_t told;		/* what has happened to a file, and was asked for */
 	enum timer timer;
 	long long period;	/* of a timer that repeats, in ns; else 0 */
 	long long start;	/* when it was not yet running */
@@ -111,6 +112,7 @@ int model_apply(struct model *m, struct queue *q, const struct kevent_record *ke
 enum ready note_ready(struct model *m, const struct note *n);
 void model_raised(struct model *m, int sig, int count);
 void model_forked(struct model *m);
+void model_used(struct model *m, const struct file *f, uint32_t notes);
 bool note_is_async(const struct model *m, const struct note *n);
 bool filter_is_fd(int filter);
 struct file *number_file(const struct model *m, uint64_t ident);

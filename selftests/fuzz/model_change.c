@@ -42,6 +42,15 @@ static int random_number_of(struct model *m)
 	return m->number[i] ? i : (int)below(&m->a->rng, NUMBERS);
 }
 
+static void random_vnode(struct rng *r, struct kevent_record *kev)
+{
+	kev->filter = EVFILT_VNODE;
+	kev->fflags = chance(r, 20) ? 1U << below(r, 32) : rng_next(r) & VNODE_NOTES;
+	/* Of what it is not there for. */
+	if (chance(r, 30))
+		kev->ident = QUEUE_BASE + below(r, QUEUES);
+}
+
 static void random_fd(struct model *m, struct kevent_record *kev)
 {
 	struct rng *r = &m->a->rng;
@@ -49,9 +58,14 @@ static void random_fd(struct model *m, struct kevent_record *kev)
 		EVFILT_READ, EVFILT_READ, EVFILT_READ, EVFILT_READ, EVFILT_WRITE,
 		EVFILT_WRITE, EVFILT_EMPTY, EVFILT_EXCEPT,
 	};
+	int i = random_number_of(m);
 
 	kev->filter = filter[below(r, ARRAY_SIZE(filter))];
-	kev->ident = FD_BASE + random_number_of(m);
+	kev->ident = FD_BASE + i;
+	if (m->number[i] && m->number[i]->kind == SOURCE_FILE && chance(r, 2)) {
+		random_vnode(r, kev);
+		return;
+	}
 	if (chance(r, 7)) {
 		kev->ident = QUEUE_BASE + below(r, QUEUES);
 		if (!chance(r, 6))

@@ -100,6 +100,7 @@ static void delivered(struct model *m, struct note *n)
 	if (n->flags & EV_CLEAR) {
 		n->fired = false;
 		n->sent = 0;
+		n->told = 0;
 	}
 	if (later && filter_is_fd(n->filter))
 		n->queued = QUEUED_MAYBE;
@@ -157,7 +158,7 @@ static void check_contents(struct model *m, struct note *n,
 		     kev->ident, kev->filter, kev->udata, kev->ext[0],
 		     (unsigned long long)n->udata, (unsigned long long)n->ext[0]);
 	/* There it is the error of the connection that has ended. */
-	if (fd && n->filter != EVFILT_EXCEPT && kev->fflags && !(kev->flags & EV_EOF))
+	if (fd && n->filter != EVFILT_EXCEPT && n->filter != EVFILT_VNODE && kev->fflags && !(kev->flags & EV_EOF))
 		fail(m->a, "ident %llu filter %d: fflags %#x without an end", kev->ident,
 		     kev->filter, kev->fflags);
 	if (n->filter == EVFILT_USER) {
@@ -176,6 +177,10 @@ static void check_contents(struct model *m, struct note *n,
 		    kev->ext[0] != (uint64_t)forks || kev->ext[1])
 			fail(m->a, "the process had %d children, not %lld, fflags %#x data %lld",
 			     forks, kev->ext[0], kev->fflags, kev->data);
+	} else if (n->filter == EVFILT_VNODE) {
+		if (kev->fflags != n->told || kev->data)
+			fail(m->a, "to the file %llu has happened %#x, not %#x, data %lld",
+			     kev->ident, n->told, kev->fflags, kev->data);
 	} else if (n->filter == EVFILT_TIMER) {
 		check_timer(m, n, kev);
 	} else if (n->forced) {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int some_number(struct model *m)
@@ -160,11 +161,15 @@ void model_poke(struct model *m)
 {
 	int i = some_number(m), err;
 	struct file *f = m->number[i], *arrived = NULL;
+	uint32_t notes = 0;
 
 	if (!f)
 		return;
 	op_begin(m->a, OP_POKE, FD_BASE + i, f->kind, f->end, 0);
-	err = source_poke(&m->a->rng, f->kind, FD_BASE + i);
+	if (f->kind == SOURCE_FILE)
+		err = file_poke(&m->a->rng, FD_BASE + i, &notes);
+	else
+		err = source_poke(&m->a->rng, f->kind, FD_BASE + i);
 	if (f->kind == SOURCE_TIMERFD)
 		err |= source_wait(FD_BASE + i, POLLIN);
 	op_result(m->a, err, !err);
@@ -172,21 +177,35 @@ void model_poke(struct model *m)
 		f->counter++;
 	if (f->kind == SOURCE_PACKET && !err)
 		arrived = f->peer;
+	if (notes && !err)
+		model_used(m, f, notes);
 	model_refresh(m, f, arrived);
+}
+
+/* How much of a file there is to read. */
+static long long file_left(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) ? 0 : st.st_size - lseek(fd, 0, SEEK_CUR);
 }
 
 void model_drain(struct model *m)
 {
 	int i = some_number(m), err;
 	struct file *f = m->number[i];
+	long long left;
 
 	if (!f)
 		return;
+	left = f->kind == SOURCE_FILE ? file_left(FD_BASE + i) : 0;
 	op_begin(m->a, OP_DRAIN, FD_BASE + i, f->kind, f->end, 0);
 	err = source_drain(&m->a->rng, f->kind, FD_BASE + i);
 	op_result(m->a, err, !err);
 	if (f->kind == SOURCE_EVENTFD && !err)
 		f->counter = 0;
+	if (left > 0 && !err)
+		model_used(m, f, NOTE_READ);
 	model_refresh(m, f, NULL);
 }
 

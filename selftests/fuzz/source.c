@@ -12,6 +12,7 @@
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <termios.h>
@@ -285,18 +286,37 @@ static int poke_inotify(struct rng *r)
 	return close(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
 }
 
-static int poke_file(struct rng *r, int fd)
+static int file_write(int fd, uint32_t *notes)
 {
 	static const char block[256];
-	off_t size = lseek(fd, 0, SEEK_CUR);
+	off_t pos = lseek(fd, 0, SEEK_CUR);
+	struct stat st;
 
-	switch (below(r, 4)) {
-	case 0:
+	if (pos < 0 || fstat(fd, &st) || pwrite(fd, block, sizeof(block), pos) < 0)
+		return -1;
+	*notes = NOTE_WRITE;
+	if (pos + (off_t)sizeof(block) > st.st_size)
+		*notes |= NOTE_EXTEND;
+	return 0;
+}
+
+int file_poke(struct rng *r, int fd, uint32_t *notes)
+{
+	static const struct timespec times[2] = { { .tv_sec = 1 }, { .tv_sec = 2 } };
+
+	*notes = NOTE_ATTRIB;
+	switch (below(r, 8)) {
+	case 0 ... 1:
 		return ftruncate(fd, below(r, 1000));
-	case 1:
+	case 2:
+		return fchmod(fd, 0600);
+	case 3:
+		return futimens(fd, times);
+	case 4:
+		*notes = 0;
 		return lseek(fd, below(r, 1000), SEEK_SET) < 0;
 	default:
-		return pwrite(fd, block, sizeof(block), size < 0 ? 0 : size) < 0;
+		return file_write(fd, notes);
 	}
 }
 
@@ -310,6 +330,7 @@ int source_poke(struct rng *r, enum source kind, int fd)
 	static const int ways[] = { SHUT_RD, SHUT_WR, SHUT_RDWR };
 	static const char bytes[128];
 	uint64_t one = 1;
+	uint32_t notes;
 
 	switch (kind) {
 	case SOURCE_EVENTFD:
@@ -325,7 +346,7 @@ int source_poke(struct rng *r, enum source kind, int fd)
 	case SOURCE_INOTIFY:
 		return poke_inotify(r);
 	case SOURCE_FILE:
-		return poke_file(r, fd);
+		return file_poke(r, fd, &notes);
 	default:
 		if (is_stream(kind) && chance(r, 20))
 			return shutdown(fd, ways[below(r, ARRAY_SIZE(ways))]);
