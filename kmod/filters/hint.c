@@ -45,6 +45,7 @@ static void happened(struct file_mark *fm, enum file_hint hint)
 	lockdep_assert_held(&fm->teller.lock);
 
 	fm->last[hint] = ++fm->now;
+	fm->latest = hint;
 	if (hint < HINT_OPEN)
 		list_splice_tail_init(&fm->changes, &fm->teller.armed);
 }

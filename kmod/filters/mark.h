@@ -76,6 +76,7 @@ struct nameless_mark {
  *	a reference; or NULL
  * @nameless: instead of @mark, once fsnotify has given that up; or NULL
  * @now: how many hints there have been
+ * @latest: the last of them
  * @last: which of them was the last of each kind, counted from 1
  * @size: of the file, when it was last heard of
  * @nlink: likewise, how many names it has
@@ -92,6 +93,7 @@ struct file_mark {
 	struct file_mark *parent;
 	struct nameless_mark *nameless;
 	u64 now;
+	enum file_hint latest;
 	u64 last[FILE_HINTS];
 	loff_t size;
 	unsigned int nlink;

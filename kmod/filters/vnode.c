@@ -66,31 +66,38 @@ static void arm(struct knote *kn, struct file_mark *fm)
 		list_move_tail(&kn->told.node, &fm->changes);
 }
 
-/* Take the hints that are new and that are asked for. */
+static void take_hint(struct knote *kn, enum file_hint hint)
+{
+	if (file_hint_notes[hint] & kn->sfflags)
+		kn->poll.vnode.hints |= BIT(hint);
+}
+
+/* Take the hints that are new and that are asked for; most often it is one. */
 static void take_hints(struct knote *kn, const struct file_mark *fm)
 {
-	struct knote_vnode *vnode = &kn->poll.vnode;
-	unsigned int i;
+	u64 seen = kn->poll.vnode.seen;
+	enum file_hint hint;
 
 	lockdep_assert_held(&fm->teller.lock);
 
-	if (vnode->seen == fm->now)
+	if (seen == fm->now)
 		return;
-	for (i = 0; i < FILE_HINTS; i++)
-		if (fm->last[i] > vnode->seen &&
-		    (file_hint_notes[i] & kn->sfflags))
-			vnode->hints |= BIT(i);
-	vnode->seen = fm->now;
+	kn->poll.vnode.seen = fm->now;
+	if (seen + 1 == fm->now) {
+		take_hint(kn, fm->latest);
+		return;
+	}
+	for (hint = 0; hint < FILE_HINTS; hint++)
+		if (fm->last[hint] > seen)
+			take_hint(kn, hint);
 }
 
-static u32 notes_of(u16 hints)
+static u32 notes_of(unsigned int hints)
 {
-	unsigned long left = hints;
-	unsigned int i;
 	u32 notes = 0;
 
-	for_each_set_bit(i, &left, FILE_HINTS)
-		notes |= file_hint_notes[i];
+	for (; hints; hints &= hints - 1)
+		notes |= file_hint_notes[__ffs(hints)];
 	return notes;
 }
 
@@ -202,12 +209,11 @@ static bool vnode_event(struct knote *kn, struct kevent_record *kev)
 /* What has happened since, but was reported with the same bits, goes with them. */
 static void vnode_delivered(struct knote *kn, const struct kevent_record *kev)
 {
-	unsigned long hints = kn->poll.vnode.hints;
-	unsigned int i;
+	unsigned int hints = kn->poll.vnode.hints;
 
-	for_each_set_bit(i, &hints, FILE_HINTS)
-		if (!(file_hint_notes[i] & ~kev->fflags))
-			kn->poll.vnode.hints &= ~BIT(i);
+	for (; hints; hints &= hints - 1)
+		if (!(file_hint_notes[__ffs(hints)] & ~kev->fflags))
+			kn->poll.vnode.hints &= ~BIT(__ffs(hints));
 }
 
 const struct kevent_filter kevent_vnode_filter = {
