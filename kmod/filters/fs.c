@@ -83,8 +83,6 @@ static void compare_lists(const struct mount_list *old,
 					changes);
 		}
 	}
-	if (!changes->mounts && !changes->unmounts && !changes->updates)
-		changes->updates = 1;
 }
 
 static void count_changes(struct fs_watch *fw, u32 asked,
@@ -98,33 +96,85 @@ static void count_changes(struct fs_watch *fw, u32 asked,
 		fw->updates += changes->updates;
 }
 
-/* What has changed since the last look? Returns 0 or a negative errno. */
-static int look(struct knote *kn)
+/* So many registrations the list is as large as. */
+static long list_units(const struct mount_list *list)
+{
+	return list->n * sizeof(*list->entries) / sizeof(struct knote);
+}
+
+/* Read the list, which counts as memory of the queue's user. */
+static int read_list(struct knote *kn, struct mount_list *list)
+{
+	int ret = mounts_read(kn->poll.file, list);
+
+	if (ret)
+		return ret;
+	ret = kevent_user_charge(kn->kq->user, list_units(list));
+	if (ret) {
+		kvfree(list->entries);
+		*list = (struct mount_list){};
+	}
+	return ret;
+}
+
+static void free_list(struct knote *kn, struct mount_list *list)
+{
+	kevent_user_uncharge(kn->kq->user, list_units(list));
+	kvfree(list->entries);
+}
+
+/* Something has changed: what? Returns 0 or a negative errno. */
+static int compare(struct knote *kn, bool first)
 {
 	struct fs_watch *fw = kn->poll.fs;
 	struct mount_changes changes = {};
 	struct mount_list list;
+	int ret = read_list(kn, &list);
+
+	if (ret == -ENOMEM || ret == -EINTR)
+		return ret;
+	if (!ret) {
+		compare_lists(&fw->list, &list, &changes);
+		free_list(kn, &fw->list);
+		fw->list = list;
+	}
+	/* It cannot be seen, or is over, or was seen before it was told. */
+	if (first && !changes.mounts && !changes.unmounts)
+		changes.updates = max(changes.updates, 1U);
+	count_changes(fw, kn->sfflags, &changes);
+	return 0;
+}
+
+/*
+ * What has changed since the last look? It may be in the list before it is told: then
+ * it is not told once more. Returns 0 or a negative errno.
+ */
+static int look(struct knote *kn)
+{
+	struct fs_watch *fw = kn->poll.fs;
+	bool first = true;
 	int ret;
 
-	if (fd_poll(kn) & EPOLLERR)
-		fw->stale = true;
-	if (!fw->stale)
-		return 0;
-	ret = mounts_read(kn->poll.file, &list);
-	if (ret)
-		return ret;
-	compare_lists(&fw->list, &list, &changes);
-	count_changes(fw, kn->sfflags, &changes);
-	kvfree(fw->list.entries);
-	fw->list = list;
-	fw->stale = false;
-	return 0;
+	for (;;) {
+		if (fd_poll(kn) & EPOLLERR)
+			fw->stale = true;
+		if (!fw->stale)
+			return 0;
+		ret = compare(kn, first);
+		if (ret)
+			return ret;
+		fw->stale = false;
+		/* Who changes mounts all the time must not keep us here. */
+		if (!first)
+			return 0;
+		first = false;
+	}
 }
 
 static void fs_free(struct knote *kn)
 {
 	fput(kn->poll.file);
-	kvfree(kn->poll.fs->list.entries);
+	free_list(kn, &kn->poll.fs->list);
 	kfree(kn->poll.fs);
 }
 
@@ -141,7 +191,7 @@ static int begin(struct knote *kn)
 
 	if (ready < 0)
 		return ready;
-	ret = mounts_read(kn->poll.file, &kn->poll.fs->list);
+	ret = read_list(kn, &kn->poll.fs->list);
 	if (ret)
 		fd_poll_detach(kn);
 	return ret ? ret : ready;

@@ -67,7 +67,7 @@ static void names_changed(struct file_mark *fm, const struct inode *inode)
 
 	fm->nlink = nlink;
 	if (S_ISDIR(inode->i_mode)) {
-		if (IS_DEADDIR(inode))
+		if (IS_DEADDIR(inode) && !fm->last[HINT_DELETE])
 			happened(fm, HINT_DELETE);
 		return;
 	}
@@ -120,8 +120,10 @@ static void self_event(struct file_mark *fm, u32 mask, int data_type,
 {
 	bool open = data_type == FSNOTIFY_EVENT_PATH;
 
+	/* By the kernel itself without a name, as kernfs does. */
 	if (mask & FS_MODIFY)
-		contents_changed(fm, inode, open);
+		contents_changed(fm, inode,
+				 data_type != FSNOTIFY_EVENT_DENTRY);
 	if (mask & FS_ATTRIB) {
 		if (data_type == FSNOTIFY_EVENT_INODE)
 			names_changed(fm, inode);

@@ -112,6 +112,18 @@ static struct file_mark *make_mark(struct inode *inode)
 	return fm;
 }
 
+/*
+ * Has a mark to be tried again? fsnotify may just be taking off others, as it does when
+ * a name goes that was the last; that does not take long.
+ */
+static bool again(int err)
+{
+	if (err != -ENOENT)
+		return err == -EEXIST;
+	schedule_timeout_killable(1);
+	return !fatal_signal_pending(current);
+}
+
 /* Context: may sleep; the caller keeps the inode. Returns with a reference. */
 static struct file_mark *file_mark_get(struct inode *inode)
 {
@@ -121,8 +133,8 @@ static struct file_mark *file_mark_get(struct inode *inode)
 		fm = find_mark(inode);
 		if (!fm)
 			fm = make_mark(inode);
-	} while (fm == ERR_PTR(-EEXIST));
-	return fm;
+	} while (IS_ERR(fm) && again(PTR_ERR(fm)));
+	return fm == ERR_PTR(-ENOENT) ? ERR_PTR(-EINTR) : fm;
 }
 
 /**
@@ -130,7 +142,8 @@ static struct file_mark *file_mark_get(struct inode *inode)
  * @kn: the knote, of a descriptor; is told once it is on a list of the mark
  *
  * Context: may sleep.
- * Return: 0; -ENOSPC if its user watches as many files as he may; -ENOMEM.
+ * Return: 0; -ENOSPC if its user watches as many files as he may; -ENOMEM; -EINTR if
+ * the caller is being killed.
  */
 int file_mark_attach(struct knote *kn)
 {
@@ -228,29 +241,31 @@ int file_mark_uses(struct knote *kn)
 	if (fm->nameless)
 		widen(&fm->nameless->mark);
 	file_mark_unlock(fm);
-	ret = nudge(fm->inode);
+	do {
+		ret = nudge(fm->inode);
+	} while (ret && again(ret));
 	if (!ret)
 		WRITE_ONCE(fm->used, true);
-	return ret;
+	return ret == -ENOENT ? -EINTR : ret;
 }
 
 /*
  * fsnotify has given up the mark since the file has no name any more, and then @nm was
- * put on it; or NULL, if there was no memory for that.
+ * put on it.
  */
 void file_mark_renewed(struct file_mark *fm, struct nameless_mark *nm)
 {
 	loff_t size = i_size_read(fm->inode);
 	u32 mask;
 
-	if (!nm)
-		return;
 	file_mark_lock(fm);
 	mask = nm->mark.mask;
 	WRITE_ONCE(nm->mark.mask, fm->mark.mask);
 	swap(fm->nameless, nm);
-	if (size != fm->size)
+	if (size != fm->size) {
+		list_splice_tail_init(&fm->contents, &fm->teller.armed);
 		file_mark_tell(fm, size > fm->size ? HINT_EXTEND : HINT_ATTRIB);
+	}
 	fm->size = size;
 	mask ^= fm->mark.mask;
 	file_mark_unlock(fm);
@@ -275,11 +290,16 @@ static struct file_mark *parent_mark(struct dentry *dentry)
 	return fm;
 }
 
-static bool is_in(struct dentry *dentry, const struct file_mark *parent)
+/* Does the mark have that of the directory that it is in? Others may change it. */
+static bool is_followed(struct file_mark *fm, struct dentry *dentry)
 {
 	struct dentry *dir = dget_parent(dentry);
-	bool is = dir == dentry || (parent && parent->inode == d_inode(dir));
+	bool is = dir == dentry;
 
+	file_mark_lock(fm);
+	if (fm->parent && fm->parent->inode == d_inode(dir))
+		is = true;
+	file_mark_unlock(fm);
 	dput(dir);
 	return is;
 }
@@ -316,7 +336,7 @@ int file_mark_follow(struct knote *kn)
 	struct file_mark *fm = knote_file_mark(kn);
 	struct file_mark *parent;
 
-	while (!is_in(dentry, READ_ONCE(fm->parent))) {
+	while (!is_followed(fm, dentry)) {
 		parent = parent_mark(dentry);
 		if (IS_ERR(parent))
 			return PTR_ERR(parent);

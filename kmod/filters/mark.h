@@ -14,6 +14,7 @@
 #define _KEVENT_FILTERS_MARK_H
 
 #include <linux/fsnotify_backend.h>
+#include <linux/task_work.h>
 
 #include "tell.h"
 
@@ -50,16 +51,10 @@ struct file_mark;
  * struct nameless_mark - the mark that a file has once it has lost its own
  * @mark: fsnotify's, which frees the structure
  * @fm: whose this is; has a reference to its mark, so that it stays as long
- * @work: puts it on
- * @inode: the work's, with a reference
- * @old: what was to go from the inode before that; only compared
  */
 struct nameless_mark {
 	struct fsnotify_mark mark;
 	struct file_mark *fm;
-	struct work_struct work;
-	struct inode *inode;
-	const struct fsnotify_mark_connector *old;
 };
 
 /**
@@ -75,6 +70,9 @@ struct nameless_mark {
  * @parent: of a directory that is watched, the mark of the one that it is in, with
  *	a reference; or NULL
  * @nameless: instead of @mark, once fsnotify has given that up; or NULL
+ * @call: puts that on, in the thread that has removed the last name ...
+ * @work: ... or where that has no user space to return to
+ * @lost: 1 if one of them is on its way
  * @now: how many hints there have been
  * @latest: the last of them
  * @last: which of them was the last of each kind, counted from 1
@@ -92,6 +90,11 @@ struct file_mark {
 	struct list_head contents;
 	struct file_mark *parent;
 	struct nameless_mark *nameless;
+	union {
+		struct callback_head call;
+		struct work_struct work;
+	};
+	atomic_t lost;
 	u64 now;
 	enum file_hint latest;
 	u64 last[FILE_HINTS];

@@ -37,7 +37,7 @@ static void mount_proc(struct work_struct *work)
 
 	if (!type)
 		return;
-	mnt = vfs_kern_mount(type, SB_KERNMOUNT, "proc", NULL);
+	mnt = kern_mount(type);
 	module_put(type->owner);
 	/* What is in it is there before it is. */
 	if (!IS_ERR(mnt))
@@ -87,7 +87,8 @@ struct file *mounts_open(void)
 /* Context: nobody opens any more. */
 void mounts_exit(void)
 {
-	mntput(proc_mount);
+	if (proc_mount)
+		kern_unmount(proc_mount);
 }
 
 /* --- Reading it -------------------------------------------------------------- */
@@ -102,7 +103,7 @@ void mounts_exit(void)
 #define FIELD_SOURCE	(AFTER + 1)
 
 /* It is the namespace's owner who decides how many mounts there are. */
-#define LIST_MAX	1000000
+#define LIST_MAX	(1 << 20)
 
 /**
  * struct mount_parser - reads the list, in pieces of any size
@@ -150,7 +151,7 @@ static bool says_what(unsigned int field)
 
 static void end_field(struct mount_parser *p)
 {
-	if (p->begun && p->lone_dash)
+	if (p->begun && p->lone_dash && p->field < AFTER)
 		p->field = AFTER;
 	else
 		p->field++;
@@ -213,7 +214,7 @@ static int compare_ids(const void *a, const void *b)
  * @list: filled in; the caller frees its entries with kvfree()
  *
  * Context: may sleep, for others who change mounts.
- * Return: 0; -ENOMEM, -EINTR if the caller is being killed.
+ * Return: 0; -ENOMEM, -EINTR if the caller is being killed, or an error of reading.
  */
 int mounts_read(struct file *file, struct mount_list *list)
 {
@@ -239,6 +240,7 @@ int mounts_read(struct file *file, struct mount_list *list)
 		ret = len;
 	if (ret) {
 		kvfree(list->entries);
+		*list = (struct mount_list){};
 		return ret;
 	}
 	sort(list->entries, list->n, sizeof(*list->entries), compare_ids, NULL);

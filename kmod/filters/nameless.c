@@ -5,12 +5,15 @@
  * Who has it open may still write it, so it gets a mark again.
  *
  * That cannot be done where the mark is lost, in the midst of fsnotify's work on the
- * inode, but in a work item, which keeps the inode and its file system meanwhile. What
- * is done to the file until then shows by its size at most.
+ * inode, but before the thread that has removed the name is back in user space: so what
+ * it does next is told. Threads of the kernel leave it to a work item. Meanwhile the
+ * inode and its file system are kept. What others do to the file at the same time may
+ * show by its size only.
  */
 
+#include <linux/delay.h>
 #include <linux/fs.h>
-#include <linux/sched/mm.h>
+#include <linux/module.h>
 #include <linux/slab.h>
 
 #include "../compat.h"
@@ -21,80 +24,102 @@ static struct fsnotify_group *nameless_group;
 
 static struct workqueue_struct *renew_wq;
 
-/* For so many jiffies fsnotify may take to be done with an inode. */
-#define DONE_AFTER	100
+/* How long fsnotify may take to be done with an inode, ms, and how often to try. */
+#define DONE_AFTER	20
+#define TRIES		100
 
-/* Have the file told of again. It is pinned, and so is the mark. */
-static void renew(struct work_struct *work)
-{
-	struct nameless_mark *nm = container_of(work, struct nameless_mark, work);
-	struct super_block *sb = nm->inode->i_sb;
-	struct file_mark *fm = nm->fm;
-	struct inode *inode = nm->inode;
-	int ret, tries;
-
-	for (tries = 0; tries < DONE_AFTER; tries++) {
-		if (READ_ONCE(inode->i_fsnotify_marks) != nm->old)
-			break;
-		schedule_timeout_uninterruptible(1);
-	}
-	nm->mark.mask = READ_ONCE(fm->mark.mask);
-	do {
-		ret = fsnotify_add_inode_mark(&nm->mark, inode, 0);
-		if (ret == -ENOENT)
-			schedule_timeout_uninterruptible(1);
-	} while (ret == -ENOENT && tries++ < DONE_AFTER);
-	file_mark_renewed(fm, ret ? NULL : nm);
-	if (ret)
-		fsnotify_put_mark(&nm->mark);
-	teller_put(&fm->teller);
-	iput(inode);
-	deactivate_super(sb);
-}
-
-static struct nameless_mark *nameless_make(struct file_mark *fm,
-					   struct fsnotify_mark *lost)
+/* Returns NULL if fsnotify does not want any mark on it. */
+static struct nameless_mark *nameless_make(struct file_mark *fm)
 {
 	struct nameless_mark *nm;
-	unsigned int flags;
+	int ret, tries = 0;
 
-	/* Whoever removes the name has the directory locked. */
-	flags = memalloc_nofs_save();
+	/* There is nobody to tell that there is no memory. */
 	nm = kzalloc(sizeof(*nm), GFP_KERNEL | __GFP_NOFAIL);
-	memalloc_nofs_restore(flags);
 	file_marks_count();
 	fsnotify_init_mark(&nm->mark, nameless_group);
-	nm->old = READ_ONCE(lost->connector);
-	nm->inode = fm->inode;
+	nm->mark.mask = READ_ONCE(fm->mark.mask);
 	nm->fm = fm;
 	/* So that there is a teller for whoever calls it: until it is freed. */
 	refcount_inc(&fm->mark.refcnt);
-	INIT_WORK(&nm->work, renew);
-	return nm;
+	do {
+		ret = fsnotify_add_inode_mark(&nm->mark, fm->inode, 0);
+		if (!ret)
+			return nm;
+		schedule_timeout_uninterruptible(1);
+	} while (++tries < TRIES);
+	fsnotify_put_mark(&nm->mark);
+	return NULL;
+}
+
+/* Have the file told of again. It is pinned, and so are the mark and the module. */
+static void renew(struct file_mark *fm)
+{
+	struct super_block *sb = fm->inode->i_sb;
+	struct inode *inode = fm->inode;
+	struct nameless_mark *nm;
+
+	/* From here on it may be lost again. */
+	atomic_set_release(&fm->lost, 0);
+	nm = nameless_make(fm);
+	if (nm)
+		file_mark_renewed(fm, nm);
+	teller_put(&fm->teller);
+	iput(inode);
+	deactivate_super(sb);
+	/* Whoever unloads the module waits for us to have left it: fdclose_exit(). */
+	module_put(THIS_MODULE);
+}
+
+static void renew_in_task(struct callback_head *call)
+{
+	renew(container_of(call, struct file_mark, call));
+}
+
+/* fsnotify has yet to be done with the inode. */
+static void renew_in_worker(struct work_struct *work)
+{
+	msleep(DONE_AFTER);
+	renew(container_of(work, struct file_mark, work));
+}
+
+static void renew_soon(struct file_mark *fm)
+{
+	init_task_work(&fm->call, renew_in_task);
+	if (!(current->flags & PF_KTHREAD) &&
+	    !task_work_add(current, &fm->call, TWA_RESUME))
+		return;
+	INIT_WORK(&fm->work, renew_in_worker);
+	queue_work(renew_wq, &fm->work);
 }
 
 /*
  * fsnotify gives up a mark: since nobody needs it any more, or the inode goes; or
- * since that has no name any more.
+ * since that has no name any more. Context: may be in the course of reclaim.
  */
 void file_mark_lost(struct fsnotify_mark *mark, struct fsnotify_group *group)
 {
 	struct file_mark *fm = file_mark_of(mark);
-	struct nameless_mark *nm;
 	struct super_block *sb;
 
 	if (!refcount_inc_not_zero(&fm->teller.refs))
 		return;
-	/* Who has it open keeps both. */
 	sb = fm->inode->i_sb;
+	/* Who has it open keeps both. */
 	if (!atomic_inc_not_zero(&sb->s_active))
 		goto put_teller;
 	if (!igrab(fm->inode))
 		goto put_super;
-	nm = nameless_make(fm, mark);
-	queue_work(renew_wq, &nm->work);
-	return;
-
+	/* If the module goes, no knote is left, and somebody else has the teller. */
+	if (!try_module_get(THIS_MODULE))
+		goto put_inode;
+	if (!atomic_xchg(&fm->lost, 1)) {
+		renew_soon(fm);
+		return;
+	}
+	module_put(THIS_MODULE);
+put_inode:
+	iput(fm->inode);
 put_super:
 	deactivate_super(sb);
 put_teller:
@@ -141,7 +166,7 @@ int __init nameless_init(void)
 	return -ENOMEM;
 }
 
-/* Context: no knote is left; works may be on their way to notice. */
+/* Context: no knote is left, and no work. */
 void nameless_exit(void)
 {
 	destroy_workqueue(renew_wq);

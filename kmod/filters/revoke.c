@@ -4,8 +4,8 @@
  * the tree of mounts, though it is still in use (umount2(2) with MNT_DETACH).
  *
  * That some mount has changed is told by the list of mounts, once for each queue
- * that has such knotes: a work item then tells those, and each looks whether it is
- * concerned. So who mounts pays for a queue, not for its knotes.
+ * that has such knotes: a work item then looks at the file of each, and tells those
+ * that are concerned. So who mounts pays for a queue, not for its knotes.
  */
 
 #include <linux/file.h>
@@ -20,18 +20,18 @@
 #include "../kqueue.h"
 #include "mounts.h"
 
-/* How many knotes are told without a pause. */
-#define TELL_MAX	16
-
 /**
  * struct mount_watch - tells the knotes of a queue that some mount has changed
  * @file: the list of mounts, of whoever has registered the first of them
  * @wait: on the namespace's wait queue ...
  * @whead: ... which is this; @file holds it
- * @work: tells the knotes
- * @lock: protects the lists, and with them the knotes
- * @revokes: those to tell the next time
- * @due: those that @work is to tell of what has happened so far
+ * @work: looks at the knotes' files, tells the knotes
+ * @lock: protects what follows, and with that the knotes
+ * @revokes: those to look at the next time
+ * @due: those that @work is to look at for what has happened so far
+ * @runs: how often @work has begun
+ * @at: the one that @work is looking at, without the lock; it must not go
+ * @done: where they wait who want it to go
  * @users: how many knotes; under kq->mtx, as kq->mounts
  */
 struct mount_watch {
@@ -39,9 +39,12 @@ struct mount_watch {
 	wait_queue_entry_t wait;
 	wait_queue_head_t *whead;
 	struct work_struct work;
-	spinlock_t lock;	/* protects revokes and due */
+	spinlock_t lock;	/* protects revokes, due, runs and at */
 	struct list_head revokes;
 	struct list_head due;
+	unsigned int runs;
+	struct revoke *at;
+	wait_queue_head_t done;
 	unsigned int users;
 };
 
@@ -49,7 +52,8 @@ struct mount_watch {
  * struct revoke - a knote that is told
  * @node: on a list of its queue's mount_watch
  * @kn: the knote
- * @top: what its file's mount was below; only compared. NULL once that has changed
+ * @top: the mount above all others that its file was below; only compared. NULL once
+ *	it is not any more. Belongs to the work
  */
 struct revoke {
 	struct list_head node;
@@ -57,29 +61,82 @@ struct revoke {
 	const struct vfsmount *top;
 };
 
+/* --- Where a file is --------------------------------------------------------- */
+
+/*
+ * The mount above all others that the path is below, or its own if it is cut off.
+ * @passed: was @mark on the way? Context: may sleep.
+ */
+static const struct vfsmount *top_of(const struct path *path,
+				     const struct vfsmount *mark, bool *passed)
+{
+	struct path pos = *path;
+	const struct vfsmount *top;
+
+	*passed = false;
+	path_get(&pos);
+	do {
+		top = pos.mnt;
+		*passed |= top == mark;
+		cond_resched();
+	} while (follow_up(&pos));
+	path_put(&pos);
+	return top;
+}
+
+/* It may also be that what was the top was mounted somewhere. */
+static bool was_cut_off(struct revoke *revoke)
+{
+	const struct vfsmount *top;
+	bool passed;
+
+	if (!revoke->top)
+		return false;
+	top = top_of(&revoke->kn->poll.file->f_path, revoke->top, &passed);
+	revoke->top = passed ? top : NULL;
+	return !passed;
+}
+
 /* --- A queue's watch --------------------------------------------------------- */
+
+/* The next to look at, which then cannot go; or NULL. */
+static struct revoke *begin_next(struct mount_watch *watch)
+{
+	struct revoke *revoke;
+
+	spin_lock(&watch->lock);
+	revoke = list_first_entry_or_null(&watch->due, struct revoke, node);
+	if (revoke)
+		list_move_tail(&revoke->node, &watch->revokes);
+	WRITE_ONCE(watch->at, revoke);
+	spin_unlock(&watch->lock);
+	return revoke;
+}
+
+/* Who waits for it to go must not be kept up: it is let go of before the next. */
+static void end_look(struct mount_watch *watch)
+{
+	spin_lock(&watch->lock);
+	WRITE_ONCE(watch->at, NULL);
+	spin_unlock(&watch->lock);
+	wake_up_all(&watch->done);
+}
 
 static void tell_due(struct work_struct *work)
 {
 	struct mount_watch *watch = container_of(work, struct mount_watch, work);
 	struct revoke *revoke;
-	bool more = true;
-	int i;
 
 	spin_lock(&watch->lock);
+	watch->runs++;
 	list_splice_tail_init(&watch->revokes, &watch->due);
 	spin_unlock(&watch->lock);
-	while (more) {
-		spin_lock(&watch->lock);
-		for (i = 0; i < TELL_MAX && !list_empty(&watch->due); i++) {
-			revoke = list_first_entry(&watch->due, struct revoke,
-						  node);
-			list_move_tail(&revoke->node, &watch->revokes);
+	while ((revoke = begin_next(watch))) {
+		if (was_cut_off(revoke)) {
 			atomic_or(KNOTE_FIRED, &revoke->kn->state);
 			knote_activate(revoke->kn);
 		}
-		more = !list_empty(&watch->due);
-		spin_unlock(&watch->lock);
+		end_look(watch);
 		cond_resched();
 	}
 }
@@ -130,6 +187,7 @@ static struct mount_watch *watch_make(void)
 	spin_lock_init(&hook.watch->lock);
 	INIT_LIST_HEAD(&hook.watch->revokes);
 	INIT_LIST_HEAD(&hook.watch->due);
+	init_waitqueue_head(&hook.watch->done);
 	init_waitqueue_func_entry(&hook.watch->wait, mounts_changed);
 	init_poll_funcptr(&hook.pt, add_watch);
 	hook.pt._key = EPOLLERR | EPOLLPRI;
@@ -183,18 +241,31 @@ static void watch_put(struct kqueue *kq, struct mount_watch *watch)
 
 /* --- A knote ----------------------------------------------------------------- */
 
-/* The mount above all others that the path is below, or its own if it is cut off. */
-static const struct vfsmount *top_of(const struct path *path)
+/*
+ * Where the file is, is seen before it is looked at for the first time:
+ *
+ *	a mount changes			here
+ *	queue the work			how often has it begun?
+ *					where is the file?
+ *	the work begins			has it begun since?
+ *	look at those listed		no: onto the list
+ *
+ * If it has, the change may have come after the look, and before the list.
+ */
+static void begin(struct mount_watch *watch, struct revoke *revoke)
 {
-	struct path pos = *path;
-	const struct vfsmount *top;
+	unsigned int runs;
+	bool passed, listed;
 
-	path_get(&pos);
-	while (follow_up(&pos))
-		cond_resched();
-	top = pos.mnt;
-	path_put(&pos);
-	return top;
+	do {
+		runs = READ_ONCE(watch->runs);
+		revoke->top = top_of(&revoke->kn->poll.file->f_path, NULL, &passed);
+		spin_lock(&watch->lock);
+		listed = watch->runs == runs;
+		if (listed)
+			list_add_tail(&revoke->node, &watch->revokes);
+		spin_unlock(&watch->lock);
+	} while (!listed);
 }
 
 /**
@@ -219,11 +290,7 @@ int revoke_attach(struct knote *kn)
 	}
 	revoke->kn = kn;
 	kn->poll.revoke = revoke;
-	spin_lock(&watch->lock);
-	list_add_tail(&revoke->node, &watch->revokes);
-	spin_unlock(&watch->lock);
-	/* What changes from here on is told. */
-	revoke->top = top_of(&kn->poll.file->f_path);
+	begin(watch, revoke);
 	return 0;
 }
 
@@ -235,23 +302,17 @@ void revoke_detach(struct knote *kn)
 	spin_lock(&watch->lock);
 	list_del(&revoke->node);
 	spin_unlock(&watch->lock);
+	wait_event(watch->done, READ_ONCE(watch->at) != revoke);
 	watch_put(kn->kq, watch);
 	kfree(revoke);
 	kn->poll.revoke = NULL;
 }
 
-/* Has its file been cut off since the last look? Once. */
+/* Has its file been cut off? Once. Context: any. */
 bool revoke_look(struct knote *kn)
 {
-	struct revoke *revoke = kn->poll.revoke;
-
 	if (!(atomic_read(&kn->state) & KNOTE_FIRED))
 		return false;
 	atomic_andnot(KNOTE_FIRED, &kn->state);
-	/* Pairs with the lock of the list: what has changed is seen. */
-	smp_mb__after_atomic();
-	if (!revoke->top || top_of(&kn->poll.file->f_path) == revoke->top)
-		return false;
-	revoke->top = NULL;
 	return true;
 }

@@ -101,6 +101,13 @@ static u32 notes_of(unsigned int hints)
 	return notes;
 }
 
+/* Has its file been cut off? That is told if it was asked for when it was noticed. */
+static void take_revoke(struct knote *kn)
+{
+	if (kn->poll.revoke && revoke_look(kn))
+		take_hint(kn, HINT_REVOKE);
+}
+
 /* --- The filter -------------------------------------------------------------- */
 
 static void vnode_detach(struct knote *kn)
@@ -177,6 +184,7 @@ static int vnode_touch(struct knote *kn, const struct kevent_record *kev)
 		return ret;
 	file_mark_lock(fm);
 	take_hints(kn, fm);
+	take_revoke(kn);
 	kn->sfflags = kev->fflags;
 	file_mark_unlock(fm);
 	return 0;
@@ -185,7 +193,6 @@ static int vnode_touch(struct knote *kn, const struct kevent_record *kev)
 static bool vnode_event(struct knote *kn, struct kevent_record *kev)
 {
 	struct file_mark *fm = knote_file_mark(kn);
-	u16 *hints = &kn->poll.vnode.hints;
 
 	file_mark_lock(fm);
 	arm(kn, fm);
@@ -197,12 +204,11 @@ static bool vnode_event(struct knote *kn, struct kevent_record *kev)
 		file_mark_lock(fm);
 	}
 	take_hints(kn, fm);
+	take_revoke(kn);
 	file_mark_unlock(fm);
-	if (kn->poll.revoke && revoke_look(kn) && (kn->sfflags & NOTE_REVOKE))
-		*hints |= BIT(HINT_REVOKE);
-	if (*hints & BIT(HINT_REVOKE))
+	kev->fflags = notes_of(kn->poll.vnode.hints);
+	if (kev->fflags & NOTE_REVOKE)
 		kev->flags |= EV_EOF;
-	kev->fflags = notes_of(*hints);
 	return kev->fflags;
 }
 

@@ -166,6 +166,30 @@ TEST_F(vnode, names)
 	ASSERT_HINT(self->kq, self->fd, NOTE_ATTRIB);
 }
 
+/* A file that got its name later, and loses it, is still told of. */
+TEST_F(vnode, nameless_again)
+{
+	int fd = open(self->dir, O_TMPFILE | O_RDWR, 0600), i;
+	char by_fd[32];
+
+	ASSERT_LE(0, fd);
+	snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", fd);
+	ASSERT_EQ(0, watch(self->kq, fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, linkat(AT_FDCWD, by_fd, AT_FDCWD, self->other,
+			    AT_SYMLINK_FOLLOW));
+	ASSERT_HINT(self->kq, fd, NOTE_LINK);
+	ASSERT_EQ(0, unlink(self->other));
+	ASSERT_HINT(self->kq, fd, NOTE_DELETE);
+	for (i = 0; i < 5; i++) {
+		ASSERT_EQ(1, pwrite(fd, "x", 1, i));
+		ASSERT_HINT(self->kq, fd, NOTE_WRITE | NOTE_EXTEND);
+	}
+	/* Who asks for more of it gets that, too. */
+	ASSERT_EQ(0, watch(self->kq, fd, 0, NOTE_READ));
+	ASSERT_EQ(1, pread(fd, by_fd, 1, 0));
+	ASSERT_HINT(self->kq, fd, NOTE_READ);
+}
+
 /* The registration goes with the file, not with its name. */
 TEST_F(vnode, renamed)
 {

@@ -122,7 +122,7 @@ struct kevent_record {
 #define VQ_DEAD			0x0020	/* a server is dead */
 #define VQ_ASSIST		0x0040	/* somebody has to help */
 #define VQ_NOTRESPLOCK		0x0080	/* a server does not answer about locks */
-#define VQ_UPDATE		0x0100	/* options changed, or a mount moved */
+#define VQ_UPDATE		0x0100	/* options of a mount changed */
 
 /* EVFILT_PROC and EVFILT_PROCDESC: what the process did. */
 #define NOTE_EXIT		0x80000000	/* exited; data is the status */
