@@ -39,9 +39,10 @@ static void mount_proc(struct work_struct *work)
 		return;
 	mnt = kern_mount(type);
 	module_put(type->owner);
-	/* What is in it is there before it is. */
-	if (!IS_ERR(mnt))
-		smp_store_release(&proc_mount, mnt);
+	if (IS_ERR(mnt))
+		return;
+	/* Pairs with get_proc_mount(): what is in it is there before it is. */
+	smp_store_release(&proc_mount, mnt);
 }
 
 static DECLARE_WORK(proc_mount_work, mount_proc);
@@ -103,7 +104,7 @@ void mounts_exit(void)
 #define FIELD_SOURCE	(AFTER + 1)
 
 /* It is the namespace's owner who decides how many mounts there are. */
-#define LIST_MAX	(1 << 20)
+#define LIST_MAX	1048576
 
 /**
  * struct mount_parser - reads the list, in pieces of any size

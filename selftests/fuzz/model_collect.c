@@ -158,7 +158,8 @@ static void check_contents(struct model *m, struct note *n,
 		     kev->ident, kev->filter, kev->udata, kev->ext[0],
 		     (unsigned long long)n->udata, (unsigned long long)n->ext[0]);
 	/* There it is the error of the connection that has ended. */
-	if (fd && n->filter != EVFILT_EXCEPT && n->filter != EVFILT_VNODE && kev->fflags && !(kev->flags & EV_EOF))
+	if (fd && n->filter != EVFILT_EXCEPT && n->filter != EVFILT_VNODE &&
+	    kev->fflags && !(kev->flags & EV_EOF))
 		fail(m->a, "ident %llu filter %d: fflags %#x without an end", kev->ident,
 		     kev->filter, kev->fflags);
 	if (n->filter == EVFILT_USER) {

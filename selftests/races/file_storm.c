@@ -282,6 +282,34 @@ TEST_F_TIMEOUT(met, followed, RACE_TIMEOUT)
 	EXPECT_ROUNDS(&r);
 }
 
+static void strike_rmdir(void *arg)
+{
+	(void)arg;
+	if (rmdir("d"))
+		perror("# rmdir");
+}
+
+/* A directory that is removed while it is registered is told to be gone. */
+TEST_F_TIMEOUT(met, removed, RACE_TIMEOUT)
+{
+	struct rounds r = { .least = 100 };
+	int err = 0;
+
+	ASSERT_TRUE(duel_open(&self->d, strike_rmdir, NULL));
+	while (next_round(&r)) {
+		int fd;
+
+		ASSERT_EQ(0, mkdir("d", 0700));
+		fd = open("d", O_RDONLY);
+		DUEL(&self->d, err = watch(self->kq, fd, EV_CLEAR, CHANGES));
+		ASSERT_EQ(0, err);
+		ASSERT_EQ(NOTE_DELETE, follow(self->kq));
+		ASSERT_EQ(0, close(fd));
+	}
+	duel_close(&self->d);
+	EXPECT_ROUNDS(&r);
+}
+
 static void strike_mount(void *arg)
 {
 	(void)arg;
