@@ -515,7 +515,7 @@ static int apply_fd(struct kqueue *kq, const struct kevent_filter *ops,
 {
 	/* If it is read too early, it is too large: fdget() reads it, too. */
 	bool shared = atomic_read(&current->files->count) > 1;
-	struct file *path;
+	struct file *raw;
 	struct knote *kn;
 	struct fd f;
 	int ret;
@@ -528,10 +528,10 @@ static int apply_fd(struct kqueue *kq, const struct kevent_filter *ops,
 		fdput(f);
 		return ret;
 	}
-	path = ops->flags & KEVENT_FILTER_PATH ? fget_raw(kev->ident) : NULL;
-	if (path) {
-		ret = apply(kq, ops, kev, path, shared);
-		fput(path);
+	raw = ops->flags & KEVENT_FILTER_PATH ? fget_raw(kev->ident) : NULL;
+	if (raw) {
+		ret = apply(kq, ops, kev, raw, shared);
+		fput(raw);
 		return ret;
 	}
 	kn = table_find_fd(kq, kev->ident, kev->filter);

@@ -23,22 +23,6 @@
 		 VQ_DEAD | VQ_ASSIST | VQ_NOTRESPLOCK | VQ_UPDATE)
 
 /**
- * struct fs_watch - of a knote of EVFILT_FS; belongs to who holds that
- * @list: what was mounted at the last look
- * @stale: that was before the last change
- * @mounts: how many have come that were asked for and not delivered
- * @unmounts: likewise, have gone
- * @updates: likewise, have changed
- */
-struct fs_watch {
-	struct mount_list list;
-	bool stale;
-	u32 mounts;
-	u32 unmounts;
-	u32 updates;
-};
-
-/**
  * struct mount_changes - between two lists
  * @mounts: have come
  * @unmounts: have gone
@@ -48,6 +32,18 @@ struct mount_changes {
 	u32 mounts;
 	u32 unmounts;
 	u32 updates;
+};
+
+/**
+ * struct fs_watch - of a knote of EVFILT_FS; belongs to who holds that
+ * @list: what was mounted at the last look
+ * @stale: that was before the last change
+ * @pending: what was asked for and not delivered
+ */
+struct fs_watch {
+	struct mount_list list;
+	bool stale;
+	struct mount_changes pending;
 };
 
 static void compare_entries(const struct mount_entry *old,
@@ -85,15 +81,15 @@ static void compare_lists(const struct mount_list *old,
 	}
 }
 
-static void count_changes(struct fs_watch *fw, u32 asked,
+static void count_changes(struct mount_changes *pending, u32 asked,
 			  const struct mount_changes *changes)
 {
 	if (asked & VQ_MOUNT)
-		fw->mounts += changes->mounts;
+		pending->mounts += changes->mounts;
 	if (asked & VQ_UNMOUNT)
-		fw->unmounts += changes->unmounts;
+		pending->unmounts += changes->unmounts;
 	if (asked & VQ_UPDATE)
-		fw->updates += changes->updates;
+		pending->updates += changes->updates;
 }
 
 /* So many registrations the list is as large as. */
@@ -139,9 +135,9 @@ static int compare(struct knote *kn, bool first)
 		fw->list = list;
 	}
 	/* It cannot be seen, or is over, or was seen before it was told. */
-	if (first && !changes.mounts && !changes.unmounts)
+	if (ret || (first && !changes.mounts && !changes.unmounts))
 		changes.updates = max(changes.updates, 1U);
-	count_changes(fw, kn->sfflags, &changes);
+	count_changes(&fw->pending, kn->sfflags, &changes);
 	return 0;
 }
 
@@ -236,30 +232,30 @@ static int fs_touch(struct knote *kn, const struct kevent_record *kev)
 
 static bool fs_event(struct knote *kn, struct kevent_record *kev)
 {
-	const struct fs_watch *fw = kn->poll.fs;
+	const struct mount_changes *pending = &kn->poll.fs->pending;
 
 	/* Without memory, look again later. */
 	if (look(kn))
 		knote_activate(kn);
-	if (fw->mounts)
+	if (pending->mounts)
 		kev->fflags |= VQ_MOUNT;
-	if (fw->unmounts)
+	if (pending->unmounts)
 		kev->fflags |= VQ_UNMOUNT;
-	if (fw->updates)
+	if (pending->updates)
 		kev->fflags |= VQ_UPDATE;
-	kev->ext[0] = fw->mounts;
-	kev->ext[1] = fw->unmounts;
-	kev->data = (s64)fw->mounts + fw->unmounts + fw->updates;
+	kev->ext[0] = pending->mounts;
+	kev->ext[1] = pending->unmounts;
+	kev->data = (s64)pending->mounts + pending->unmounts + pending->updates;
 	return kev->fflags;
 }
 
 static void fs_delivered(struct knote *kn, const struct kevent_record *kev)
 {
-	struct fs_watch *fw = kn->poll.fs;
+	struct mount_changes *pending = &kn->poll.fs->pending;
 
-	fw->mounts -= kev->ext[0];
-	fw->unmounts -= kev->ext[1];
-	fw->updates -= kev->data - kev->ext[0] - kev->ext[1];
+	pending->mounts -= kev->ext[0];
+	pending->unmounts -= kev->ext[1];
+	pending->updates -= kev->data - kev->ext[0] - kev->ext[1];
 }
 
 /* Who changes mounts may keep us from looking at them for some time. */

@@ -17,7 +17,6 @@ const u16 file_hint_notes[FILE_HINTS] = {
 	[HINT_WRITE] = NOTE_WRITE,
 	[HINT_EXTEND] = NOTE_WRITE | NOTE_EXTEND,
 	[HINT_SUBDIR] = NOTE_WRITE | NOTE_LINK,
-	[HINT_MOVED] = NOTE_WRITE | NOTE_EXTEND,
 	[HINT_SUBDIR_MOVED] = NOTE_WRITE | NOTE_EXTEND | NOTE_LINK,
 	[HINT_ATTRIB] = NOTE_ATTRIB,
 	[HINT_LINK] = NOTE_LINK,
@@ -39,7 +38,7 @@ u32 file_event_mask(const struct inode *inode)
 	return S_ISDIR(inode->i_mode) ? SELF_EVENTS | ENTRY_EVENTS : SELF_EVENTS;
 }
 
-/* Is to be told to more than those who are told of all. */
+/* Those who are to be told of it become armed. */
 static void happened(struct file_mark *fm, enum file_hint hint)
 {
 	lockdep_assert_held(&fm->teller.lock);
@@ -187,7 +186,7 @@ static enum file_hint entry_hint(u32 mask, const void *data, int data_type,
 		moved = fsnotify_data_dentry(data, data_type);
 		/* Who renames has both directories locked. */
 		if (d_inode(moved->d_parent) != dir)
-			return mask & FS_ISDIR ? HINT_SUBDIR_MOVED : HINT_MOVED;
+			return mask & FS_ISDIR ? HINT_SUBDIR_MOVED : HINT_EXTEND;
 		return HINT_WRITE;
 	}
 	return mask & FS_ISDIR ? HINT_SUBDIR : HINT_WRITE;

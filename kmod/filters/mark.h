@@ -24,10 +24,9 @@
  */
 enum file_hint {
 	HINT_WRITE,		/* was written; a name came, went or changed */
-	HINT_EXTEND,		/* was written and has grown */
+	HINT_EXTEND,		/* has grown by that; a name changed its directory */
 	HINT_SUBDIR,		/* a subdirectory came or went */
-	HINT_MOVED,		/* a name came from or went to another directory */
-	HINT_SUBDIR_MOVED,	/* and was that of a subdirectory */
+	HINT_SUBDIR_MOVED,	/* one changed its directory */
 	HINT_ATTRIB,
 	HINT_LINK,
 	HINT_DELETE,
@@ -64,7 +63,8 @@ struct nameless_mark {
  * @inode: whose it is
  * @used: it is told of use as well
  * @teller: who gives back its last reference takes the mark off the inode. Its
- *	lock protects all that follows. Armed are those who are to be told of all
+ *	lock protects all that follows but what says otherwise. Armed are those who
+ *	are to be told of all
  * @changes: knotes to tell of all but use
  * @contents: knotes to tell only when there may be something else to read
  * @parent: of a directory that is watched, the mark of the one that it is in, with
@@ -72,7 +72,7 @@ struct nameless_mark {
  * @nameless: instead of @mark, once fsnotify has given that up; or NULL
  * @call: puts that on, in the thread that has removed the last name ...
  * @work: ... or where that has no user space to return to
- * @lost: 1 if one of them is on its way
+ * @lost: 1 if one of them is on its way, to which both then belong; atomic
  * @now: how many hints there have been
  * @latest: the last of them
  * @last: which of them was the last of each kind, counted from 1

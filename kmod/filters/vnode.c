@@ -23,8 +23,8 @@
 			 NOTE_LINK | NOTE_RENAME | NOTE_REVOKE | FILE_USE_NOTES)
 
 /*
- * What a file is asked to look at it is in its mark. A directory has to be looked
- * for in the one above.
+ * All that a look at a file needs is in its mark. The mark of a directory depends on
+ * that of the one above, which may have to be found and made.
  */
 unsigned int vnode_flags(const struct file *file)
 {

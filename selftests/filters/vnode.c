@@ -145,7 +145,7 @@ TEST_F(vnode, attributes)
 		ASSERT_EQ(0, utimensat(AT_FDCWD, self->path, times[i], 0));
 		ASSERT_HINT(self->kq, self->fd, NOTE_ATTRIB);
 	}
-	/* For root, and of tmpfs since 6.6. */
+	/* Only root may, and not on every file system. */
 	if (!setxattr(self->path, "trusted.kevent", "1", 1, 0))
 		ASSERT_HINT(self->kq, self->fd, NOTE_ATTRIB);
 	ASSERT_NONE(self->kq);
