@@ -1,28 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* kevsuper: what it starts, starts again, follows and stops, and what it says. */
-#include <limits.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
-#include "peers.h"
+#include "tool.h"
 
 #define FILE_NAME	"kevsuper-test"
-#define LINES		64
-#define LINE_SIZE	160
 
 /* Where nothing is said of it, nothing is to be killed, and no delay to be long. */
 #define SHORT_DELAY	"0.01"
 #define LONG_PATIENCE	"1000"
-
-/* The program that runs. */
-struct tool {
-	pid_t pid;		/* 0: none */
-	int out;		/* what it says */
-	char said[LINES * LINE_SIZE];
-	size_t len;
-	size_t heard;		/* how much of that was looked at */
-};
 
 FIXTURE(supervisor)
 {
@@ -39,15 +25,11 @@ FIXTURE_SETUP(supervisor)
 	self->tool.pid = 0;
 }
 
-/* What was left over, by a test that failed, ends with us. */
 FIXTURE_TEARDOWN(supervisor)
 {
 	char folder[PATH_MAX];
 
-	if (self->tool.pid) {
-		kill(self->tool.pid, SIGTERM);
-		waitpid(self->tool.pid, NULL, 0);
-	}
+	end_tool(&self->tool);
 	unlink(FILE_NAME);
 	unlink("pid");
 	if (getcwd(folder, sizeof(folder)) && !chdir("/"))
@@ -56,46 +38,9 @@ FIXTURE_TEARDOWN(supervisor)
 
 /* --- The program --------------------------------------------------------------- */
 
-/* It lies beside the folder of the tests. */
-static void find_program(char *path, size_t size)
-{
-	ssize_t len = readlink("/proc/self/exe", path, size - 1);
-	int i;
-
-	path[len > 0 ? len : 0] = '\0';
-	for (i = 0; i < 2 && strrchr(path, '/'); i++)
-		*strrchr(path, '/') = '\0';
-	strncat(path, "/tools/kevsuper", size - strlen(path) - 1);
-}
-
-/* Start it with these arguments, the last of which is NULL. */
-static void start(struct tool *tool, const char *const *args)
-{
-	char path[PATH_MAX];
-	const char *argv[16] = { path };
-	int fd[2], i;
-
-	find_program(path, sizeof(path));
-	for (i = 0; args[i] && i < 14; i++)
-		argv[i + 1] = args[i];
-	if (pipe(fd))
-		return;
-	tool->pid = fork();
-	if (!tool->pid) {
-		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		dup2(fd[1], 1);
-		dup2(fd[1], 2);
-		close(fd[0]);
-		close(fd[1]);
-		execv(path, (char *const *)(uintptr_t)argv);
-		_exit(99);
-	}
-	close(fd[1]);
-	fcntl(fd[0], F_SETFL, O_NONBLOCK);
-	tool->out = fd[0];
-}
-
-#define START(...) start(&self->tool, (const char *const[]){ __VA_ARGS__, NULL })
+#define START(...)								\
+	start_tool(&self->tool, "kevsuper",					\
+		   (const char *const[]){ __VA_ARGS__, NULL })
 
 /* Write the file that says what is to run. */
 static bool write_file(const char *text)
@@ -104,47 +49,6 @@ static bool write_file(const char *text)
 
 	return f && fputs(text, f) >= 0 && !fclose(f);
 }
-
-static bool read_more(struct tool *tool)
-{
-	ssize_t n = read(tool->out, tool->said + tool->len,
-			 sizeof(tool->said) - 1 - tool->len);
-
-	if (n > 0)
-		tool->len += n;
-	tool->said[tool->len] = '\0';
-	return n > 0;
-}
-
-/* The next line that has @text in it, within the limit; what is before is passed over. */
-static const char *line_with(struct tool *tool, const char *text)
-{
-	char *line, *end;
-
-	WAIT_FOR(({
-		read_more(tool);
-		line = strstr(tool->said + tool->heard, text);
-		line && strchr(line, '\n');
-	}));
-	line = strstr(tool->said + tool->heard, text);
-	end = line ? strchr(line, '\n') : NULL;
-	if (!end) {
-		printf("# it does not say '%s', but:\n%s", text,
-		       tool->said + tool->heard);
-		return NULL;
-	}
-	tool->heard = end + 1 - tool->said;
-	return line;
-}
-
-#define ASSERT_SAYS(text)	ASSERT_NE(NULL, line_with(&self->tool, text))
-
-/* Has it said so, or will it, at any time? */
-#define ASSERT_SAID(text)						\
-	ASSERT_TRUE(WAIT_FOR(({						\
-		read_more(&self->tool);					\
-		strstr(self->tool.said, text);				\
-	})))
 
 /* The process that it says it has started under that name; -1 if it does not. */
 static pid_t next_pid(struct tool *tool, const char *name)
@@ -155,22 +59,6 @@ static pid_t next_pid(struct tool *tool, const char *name)
 	snprintf(text, sizeof(text), "%s: started, process ", name);
 	line = line_with(tool, text);
 	return line ? atoi(line + strlen(text)) : -1;
-}
-
-/* Its exit status, once it has ended. */
-static int ended(struct tool *tool)
-{
-	int status = child_status(tool->pid);
-
-	tool->pid = 0;
-	while (read_more(tool))
-		;
-	return status;
-}
-
-static int stopped(struct tool *tool, int sig)
-{
-	return kill(tool->pid, sig) ? -1 : ended(tool);
 }
 
 /* --- Running ------------------------------------------------------------------- */
