@@ -72,13 +72,9 @@ static bool watch_signals(const struct watch *w)
 static bool open_queue(struct watch *w)
 {
 	w->kq = kqueue();
-	if (w->kq < 0) {
-		complain("no queue: %s", kqueue_strerror(errno));
-		return false;
-	}
-	if (watch_signals(w))
+	if (w->kq >= 0)
 		return true;
-	complain("cannot watch signals: %s", strerror(errno));
+	complain("no queue: %s", kqueue_strerror(errno));
 	return false;
 }
 
@@ -148,18 +144,18 @@ static void tell(struct watch *w)
 }
 
 /* Can it be read, what we say? If nobody wants to, that is the end. */
-static bool is_heard(int *status)
+static bool is_heard(const struct watch *w, int *status)
 {
-	if (!fflush(stdout) && !ferror(stdout))
+	if (!w->unheard)
 		return true;
-	if (errno != EPIPE) {
-		complain("cannot write: %s", strerror(errno));
+	if (w->unheard != EPIPE) {
+		complain("cannot write: %s", strerror(w->unheard));
 		*status = EXIT_TROUBLE;
 	}
 	return false;
 }
 
-static int watch(struct watch *w, int status)
+static int watch_all(struct watch *w, int status)
 {
 	struct kevent ev[EVENTS];
 	int i, n;
@@ -176,7 +172,7 @@ static int watch(struct watch *w, int status)
 		for (i = 0; i < n; i++)
 			handle(w, &ev[i]);
 		tell(w);
-		if (!is_heard(&status))
+		if (!is_heard(w, &status))
 			return status;
 		if (!tops_left(w)) {
 			complain("nothing is left to watch");
@@ -337,8 +333,13 @@ int main(int argc, char **argv)
 	status = add_paths(w, argv + optind);
 	if (!w->tops)
 		return status;
+	/* Until all is found, which may take a while, signals do what they always do. */
 	tell(w);
+	if (!watch_signals(w)) {
+		complain("cannot watch signals: %s", strerror(errno));
+		return EXIT_TROUBLE;
+	}
 	w->started = true;
 	complain("watching");
-	return watch(w, status);
+	return watch_all(w, status);
 }

@@ -187,6 +187,7 @@ struct run {
  * @quiet: there are none
  * @started: what is found from now on has come
  * @stop: a signal has asked for the end
+ * @unheard: why a line could not be written; or 0
  * @resync: compare everything once more
  * @told_fds: that there are too few descriptors has been said
  * @told_files: that too few files may be watched, likewise
@@ -211,6 +212,7 @@ struct watch {
 	bool quiet;
 	bool started;
 	bool stop;
+	int unheard;
 	bool resync;
 	bool told_fds;
 	bool told_files;
@@ -267,7 +269,7 @@ bool tops_left(const struct watch *w);
 
 /* kevwatch_print.c */
 extern const char *const what_names[WHATS];
-void report(struct watch *w, enum what what, const struct node *node, const char *path);
+void report(struct watch *w, enum what event, const struct node *node, const char *path);
 void report_rename(struct watch *w, const struct node *node, const char *from,
 		   const char *to);
 void __printf(1, 2) complain(const char *fmt, ...);

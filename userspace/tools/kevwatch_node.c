@@ -263,7 +263,7 @@ static void warn(const struct node *node, const char *which, long long limit)
 {
 	char *path = node_path(node);
 
-	complain("%s: the limit is reached, %s is %lld: what is written into this and other files goes unnoticed, directories are still watched",
+	complain("%s: the limit is reached, %s is %lld: of files, only names are watched",
 		 path, which, limit);
 	free(path);
 }
@@ -413,14 +413,11 @@ int node_open(struct watch *w, struct node *node)
 			    .st_mode = node->mode };
 	int error = get_fd(w, node);
 
-	if (node->role == ENTRY && (error == ENOENT || error == ENOTDIR ||
-				    (!error && !node_is(node, &was)))) {
-		close_fd(w, node);
-		return ENOENT;
-	}
+	if (node->role == ENTRY && !error && !node_is(node, &was))
+		error = ENOENT;
 	if (!error)
 		error = tell_queue(w, node);
-	if (error && node->role != ENTRY) {
+	if (error && (node->role != ENTRY || error == ENOENT || error == ENOTDIR)) {
 		close_fd(w, node);
 		return error;
 	}

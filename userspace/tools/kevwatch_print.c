@@ -4,6 +4,7 @@
  * confuse a terminal, is written otherwise. A name may have any bytes; JSON has to be
  * UTF-8.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +17,9 @@ const char *const what_names[WHATS] = {
 	"linked", "opened", "closed", "closed-write", "read",
 };
 
-static const char *what_name(enum what what)
+static const char *what_name(enum what event)
 {
-	return what_names[__builtin_ctz(what)];
+	return what_names[__builtin_ctz(event)];
 }
 
 /* What goes wrong, in one line. */
@@ -56,9 +57,9 @@ static void put_plain(const char *text)
 	}
 }
 
-static void plain_line(enum what what, const char *from, const char *path)
+static void plain_line(enum what event, const char *from, const char *path)
 {
-	printf("%s ", what_name(what));
+	printf("%s ", what_name(event));
 	if (from) {
 		put_plain(from);
 		fputs(" -> ", stdout);
@@ -153,9 +154,9 @@ static const char *type_name(mode_t mode)
 	return "unknown";
 }
 
-static void json_line(enum what what, mode_t mode, const char *from, const char *path)
+static void json_line(enum what event, mode_t mode, const char *from, const char *path)
 {
-	printf("{\"event\":\"%s\",\"type\":\"%s\"", what_name(what), type_name(mode));
+	printf("{\"event\":\"%s\",\"type\":\"%s\"", what_name(event), type_name(mode));
 	if (from)
 		put_path("from", from);
 	put_path("path", path);
@@ -164,23 +165,26 @@ static void json_line(enum what what, mode_t mode, const char *from, const char 
 
 /* --- Telling --------------------------------------------------------------------- */
 
-static void tell(struct watch *w, enum what what, const struct node *node,
+static void tell(struct watch *w, enum what event, const struct node *node,
 		 const char *from, const char *path)
 {
-	if (!w->started || !(w->wanted & what))
+	if (!w->started || !(w->wanted & event))
 		return;
 	if (!w->quiet && w->json)
-		json_line(what, node->mode, from, path);
+		json_line(event, node->mode, from, path);
 	else if (!w->quiet)
-		plain_line(what, from, path);
+		plain_line(event, from, path);
+	/* The end of a line is when it is written. */
+	if (ferror(stdout) && !w->unheard)
+		w->unheard = errno;
 	if (from)
 		run_changed(w, from);
 	run_changed(w, path);
 }
 
-void report(struct watch *w, enum what what, const struct node *node, const char *path)
+void report(struct watch *w, enum what event, const struct node *node, const char *path)
 {
-	tell(w, what, node, NULL, path);
+	tell(w, event, node, NULL, path);
 }
 
 /* To who does not ask for that, one has gone, and another one has come. */

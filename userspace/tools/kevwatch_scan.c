@@ -147,25 +147,26 @@ static void compare(struct watch *w, struct node *dir, const struct listing *l)
 {
 	struct node **old = dir->child, *node, *over;
 	size_t nold = dir->nchildren, i = 0, j = 0;
+	const struct item *item;
 	int order;
 
 	dir->child = get_memory(NULL, (l->n + 1) * sizeof(*dir->child));
 	dir->nchildren = 0;
 	while (i < nold || j < l->n) {
 		node = i < nold ? old[i] : NULL;
-		order = !node ? 1 : j == l->n ? -1 :
-				strcmp(node->name, l->item[j].name);
+		item = j < l->n ? &l->item[j] : NULL;
+		order = !item ? -1 : !node ? 1 : strcmp(node->name, item->name);
 		i += order <= 0;
 		if (order < 0) {
 			lose(w, node);
 			continue;
 		}
 		if (order > 0) {
-			node = gain(w, dir, &l->item[j], NULL);
-		} else if (node->listed != l->item[j].ino || node->ghost) {
+			node = gain(w, dir, item, NULL);
+		} else if (node->listed != item->ino || node->ghost) {
 			over = owner(node);
 			lose(w, node);
-			node = gain(w, dir, &l->item[j], over);
+			node = gain(w, dir, item, over);
 		}
 		dir->child[dir->nchildren++] = node;
 		j++;
