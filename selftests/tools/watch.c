@@ -100,7 +100,7 @@ static char *make_mark(struct tool *tool, int mark)
 	char *begin = tool->said + tool->heard, *line, name[32];
 
 	snprintf(name, sizeof(name), "sync/%04d", mark);
-	if (mkdir(name, 0700) || !line_with(tool, name))
+	if (mkdir(name, 0755) || !line_with(tool, name))
 		return NULL;
 	line = strstr(begin, name);
 	while (line > begin && line[-1] != '\n')
@@ -724,21 +724,23 @@ TEST_F(watch, plain)
 	EXPECT_ENDS();
 }
 
+#define BYTES	"w/\377x\300\200\355\240\200\303"
+#define SHOWN	"w/\\ufffdx\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd"
+#define ESCAPED	"\"w/\\\"\\\\\\u000a\\u0001\303\244\360\237\230\200\""
+#define HEX	"772fff78c080eda080c3"
+
 /* JSON is UTF-8; other bytes are told as such. */
 TEST_F(watch, json)
 {
 	ASSERT_WATCHES("--json", "w", "sync");
-	ASSERT_TRUE(create("w/a\"\\\n\001\303\244\360\237\230\200"));
-	EXPECT_LINES("{\"event\":\"created\",\"type\":\"file\","
-		     "\"path\":\"w/a\\\"\\\\\\u000a\\u0001\303\244\360\237\230\200\"}\n");
-	ASSERT_EQ(0, mkdir("w/\377x\300\200\355\240\200\303", 0700));
-	EXPECT_LINES("{\"event\":\"created\",\"type\":\"directory\",\"path\":\"w/\\ufffdx"
-		     "\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\","
-		     "\"path_hex\":\"772fff78c080eda080c3\"}\n");
-	ASSERT_EQ(0, rename("w/\377x\300\200\355\240\200\303", "w/d"));
-	EXPECT_LINES("{\"event\":\"renamed\",\"type\":\"directory\",\"from\":\"w/\\ufffdx"
-		     "\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\","
-		     "\"from_hex\":\"772fff78c080eda080c3\",\"path\":\"w/d\"}\n");
+	ASSERT_TRUE(create("w/\"\\\n\001\303\244\360\237\230\200"));
+	EXPECT_LINES("{\"event\":\"created\",\"type\":\"file\",\"path\":" ESCAPED "}\n");
+	ASSERT_EQ(0, mkdir(BYTES, 0700));
+	EXPECT_LINES("{\"event\":\"created\",\"type\":\"directory\",\"path\":\"" SHOWN
+		     "\",\"path_hex\":\"" HEX "\"}\n");
+	ASSERT_EQ(0, rename(BYTES, "w/d"));
+	EXPECT_LINES("{\"event\":\"renamed\",\"type\":\"directory\",\"from\":\"" SHOWN
+		     "\",\"from_hex\":\"" HEX "\",\"path\":\"w/d\"}\n");
 	EXPECT_ENDS();
 }
 
@@ -909,6 +911,33 @@ TEST_F(watch, missing)
 	START("/proc/self/fd/1");
 	EXPECT_EQ(1, ended(&self->tool));
 	ASSERT_SAYS("cannot watch /proc/self/fd/1: Invalid argument");
+}
+
+#define NOBODY	65534
+
+/* What may not be read is named, and only its name is watched. */
+TEST_F(watch, unreadable)
+{
+	if (geteuid())
+		SKIP(return, "needs root");
+	ASSERT_TRUE(shell("chmod 755 . w sync; mkdir -m 700 w/closed; >w/open; chmod 644 w/open"));
+	ASSERT_TRUE(create("w/secret"));
+	ASSERT_EQ(0, seteuid(NOBODY));
+	START("-r", "w", "sync");
+	ASSERT_EQ(0, seteuid(0));
+	ASSERT_SAYS("cannot watch w/closed: Permission denied");
+	ASSERT_SAYS("cannot watch w/secret: Permission denied");
+	ASSERT_SAYS("kevwatch: watching");
+	ASSERT_TRUE(append("w/secret"));
+	ASSERT_TRUE(create("w/closed/f"));
+	EXPECT_LINES("");
+	ASSERT_TRUE(append("w/open"));
+	EXPECT_LINES("extended w/open\n");
+	ASSERT_EQ(0, rename("w/secret", "w/known"));
+	EXPECT_LINES("renamed w/secret -> w/known\n");
+	ASSERT_EQ(0, rename("w/closed", "w/shut"));
+	EXPECT_LINES("renamed w/closed -> w/shut\n");
+	EXPECT_ENDS();
 }
 
 /* Asked to end, it does, and has said all that it had to say. */
