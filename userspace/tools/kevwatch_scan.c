@@ -152,24 +152,29 @@ static void compare(struct watch *w, struct node *dir, const struct listing *l)
 
 	dir->child = get_memory(NULL, (l->n + 1) * sizeof(*dir->child));
 	dir->nchildren = 0;
-	while (i < nold || j < l->n) {
+	for (;;) {
 		node = i < nold ? old[i] : NULL;
 		item = j < l->n ? &l->item[j] : NULL;
-		order = !item ? -1 : !node ? 1 : strcmp(node->name, item->name);
-		i += order <= 0;
-		if (order < 0) {
+		if (!node && !item)
+			break;
+		order = node && item ? strcmp(node->name, item->name) : 0;
+		if (!node || order > 0) {
+			dir->child[dir->nchildren++] = gain(w, dir, item, NULL);
+			j++;
+			continue;
+		}
+		i++;
+		if (!item || order < 0) {
 			lose(w, node);
 			continue;
 		}
-		if (order > 0) {
-			node = gain(w, dir, item, NULL);
-		} else if (node->listed != item->ino || node->ghost) {
+		j++;
+		if (node->listed != item->ino || node->ghost) {
 			over = owner(node);
 			lose(w, node);
 			node = gain(w, dir, item, over);
 		}
 		dir->child[dir->nchildren++] = node;
-		j++;
 	}
 	free(old);
 }
