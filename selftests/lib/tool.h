@@ -113,6 +113,21 @@ static inline int ended(struct tool *tool)
 	return status;
 }
 
+/* It does not run from now on, until it is let. */
+static inline bool hold(const struct tool *tool)
+{
+	int status;
+
+	return !kill(tool->pid, SIGSTOP) &&
+	       waitpid(tool->pid, &status, WUNTRACED) == tool->pid &&
+	       WIFSTOPPED(status);
+}
+
+static inline bool go_on(const struct tool *tool)
+{
+	return !kill(tool->pid, SIGCONT);
+}
+
 static inline int stopped(struct tool *tool, int sig)
 {
 	return kill(tool->pid, sig) ? -1 : ended(tool);
