@@ -181,6 +181,22 @@ TEST_F(supervisor, killed)
 	ASSERT_SAYS("deaf: stopped");
 }
 
+/* Held for a while, as by ^Z, it goes on as before. */
+TEST_F(supervisor, held)
+{
+	pid_t pid;
+
+	ASSERT_TRUE(write_file("one: exec sleep 1000\n"));
+	START("-d", SHORT_DELAY, "-k", LONG_PATIENCE, FILE_NAME);
+	pid = next_pid(&self->tool, "one");
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(hold(&self->tool));
+	ASSERT_TRUE(go_on(&self->tool));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_LT(0, next_pid(&self->tool, "one"));
+	EXPECT_EQ(0, stopped(&self->tool, SIGTERM));
+}
+
 /* One command, without a file. */
 TEST_F(supervisor, command)
 {
