@@ -154,15 +154,16 @@ static bool replace(struct watch *w, struct top *top)
 
 /*
  * The door is open before the path is looked at, and what is there is watched before
- * it is looked at again, so nothing gets past.
+ * it is looked at again, so nothing gets past. The same goes for the door itself: the
+ * directory may have gone before it was watched, which nobody would tell any more.
  */
 static void look(struct watch *w, struct top *top)
 {
-	if (is_wrong_door(top))
-		close_door(w, top);
 	while (top_is_lost(top)) {
 		if (top->node)
 			tell_left(w, top);
+		if (is_wrong_door(top))
+			close_door(w, top);
 		if (!top->door) {
 			if (!open_door(w, top))
 				return;
@@ -177,14 +178,18 @@ static void look(struct watch *w, struct top *top)
 
 /* --- All of them ----------------------------------------------------------------- */
 
-/* Returns 0 or an errno. */
+/*
+ * Returns 0 or an errno. What is there may have gone before it was watched, so it is
+ * looked at once more.
+ */
 int top_add(struct watch *w, const char *path)
 {
 	struct top *top = get_memory(NULL, sizeof(*top)), **end = &w->tops;
 	size_t len;
 	int error;
 
-	*top = (struct top){ .path = copy_text(path), .folder = copy_text(".") };
+	*top = (struct top){ .path = copy_text(path), .folder = copy_text("."),
+			     .look = true };
 	for (len = strlen(path); len > 1 && path[len - 1] == '/'; len--)
 		top->path[len - 1] = '\0';
 	error = pick_up(w, top);
