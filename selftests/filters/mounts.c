@@ -3,35 +3,26 @@
  * EVFILT_FS, and NOTE_REVOKE of EVFILT_VNODE: mounts that come and go. Each test has
  * a mount namespace of its own, which takes root.
  */
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "expect.h"
+#include "files.h"
 
 #define ALL	(VQ_MOUNT | VQ_UNMOUNT | VQ_UPDATE)
 
 FIXTURE(mounts)
 {
 	int kq;
-	char dir[32];
+	struct folder folder;
 };
-
-static int mount_at(const char *path)
-{
-	return mount("none", path, "tmpfs", 0, NULL);
-}
 
 FIXTURE_SETUP(mounts)
 {
 	if (geteuid())
 		SKIP(return, "only root can mount");
-	ASSERT_EQ(0, unshare(CLONE_NEWNS));
-	ASSERT_EQ(0, mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
-	strcpy(self->dir, "/tmp/kevent-XXXXXX");
-	ASSERT_NE(NULL, mkdtemp(self->dir));
-	ASSERT_EQ(0, mount_at(self->dir));
-	ASSERT_EQ(0, chdir(self->dir));
+	ASSERT_TRUE(own_mounts());
+	ASSERT_TRUE(folder_enter(&self->folder));
+	ASSERT_EQ(0, mount_tmpfs(self->folder.path));
+	ASSERT_EQ(0, chdir(self->folder.path));
 	ASSERT_EQ(0, mkdir("a", 0700));
 	ASSERT_EQ(0, mkdir("b", 0700));
 	self->kq = kq_open();
@@ -44,9 +35,8 @@ FIXTURE_TEARDOWN(mounts)
 	if (geteuid())
 		return;
 	close(self->kq);
-	if (!chdir("/"))
-		umount2(self->dir, MNT_DETACH);
-	rmdir(self->dir);
+	umount2(self->folder.path, MNT_DETACH);
+	folder_leave(&self->folder);
 }
 
 static int watch(int kq, unsigned int fflags)
@@ -61,7 +51,7 @@ TEST_F(mounts, told)
 {
 	ASSERT_EQ(0, watch(self->kq, ALL));
 	ASSERT_NONE(self->kq);
-	ASSERT_EQ(0, mount_at("a"));
+	ASSERT_EQ(0, mount_tmpfs("a"));
 	ASSERT_CHANGED(self->kq, 1, VQ_MOUNT);
 	ASSERT_EQ(0, mount(NULL, "a", NULL, MS_REMOUNT | MS_NOEXEC, NULL));
 	ASSERT_CHANGED(self->kq, 1, VQ_UPDATE);
@@ -77,11 +67,11 @@ TEST_F(mounts, counted)
 {
 	struct kevent ev;
 
-	ASSERT_EQ(0, mount_at("b"));
+	ASSERT_EQ(0, mount_tmpfs("b"));
 	ASSERT_EQ(0, watch(self->kq, ALL));
 	ASSERT_EQ(0, umount("b"));
-	ASSERT_EQ(0, mount_at("a"));
-	ASSERT_EQ(0, mount_at("a"));
+	ASSERT_EQ(0, mount_tmpfs("a"));
+	ASSERT_EQ(0, mount_tmpfs("a"));
 	ASSERT_EQ(1, kq_wait(self->kq, &ev, 1, LIMIT_MS));
 	ASSERT_EQ(VQ_MOUNT | VQ_UNMOUNT, ev.fflags);
 	ASSERT_EQ(2, (int)ev.ext[0]);
@@ -94,23 +84,23 @@ TEST_F(mounts, counted)
 TEST_F(mounts, asked)
 {
 	ASSERT_EQ(0, watch(self->kq, VQ_UNMOUNT));
-	ASSERT_EQ(0, mount_at("a"));
+	ASSERT_EQ(0, mount_tmpfs("a"));
 	ASSERT_NONE(self->kq);
 	ASSERT_EQ(0, umount("a"));
 	ASSERT_CHANGED(self->kq, 1, VQ_UNMOUNT);
-	ASSERT_EQ(0, mount_at("a"));
+	ASSERT_EQ(0, mount_tmpfs("a"));
 	ASSERT_EQ(0, watch(self->kq, VQ_MOUNT));
 	ASSERT_NONE(self->kq);
-	ASSERT_EQ(0, mount_at("b"));
+	ASSERT_EQ(0, mount_tmpfs("b"));
 	ASSERT_CHANGED(self->kq, 1, VQ_MOUNT);
 }
 
 /* A tree that is taken out at once, or lazily, counts by its mounts. */
 TEST_F(mounts, trees)
 {
-	ASSERT_EQ(0, mount_at("a"));
+	ASSERT_EQ(0, mount_tmpfs("a"));
 	ASSERT_EQ(0, mkdir("a/1", 0700));
-	ASSERT_EQ(0, mount_at("a/1"));
+	ASSERT_EQ(0, mount_tmpfs("a/1"));
 	ASSERT_EQ(0, watch(self->kq, ALL));
 	ASSERT_EQ(0, mount("a", "b", NULL, MS_BIND | MS_REC, NULL));
 	ASSERT_CHANGED(self->kq, 2, VQ_MOUNT);
@@ -124,20 +114,20 @@ TEST_F(mounts, propagated)
 	int go[2], status;
 	pid_t pid;
 
-	ASSERT_EQ(0, mount(NULL, self->dir, NULL, MS_SHARED, NULL));
+	ASSERT_EQ(0, mount(NULL, self->folder.path, NULL, MS_SHARED, NULL));
 	ASSERT_EQ(0, watch(self->kq, ALL));
 	ASSERT_EQ(0, pipe(go));
 	pid = fork();
 	if (!pid)
-		_exit(unshare(CLONE_NEWNS) || mount_at("a"));
+		_exit(unshare(CLONE_NEWNS) || mount_tmpfs("a"));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_EQ(0, status);
 	ASSERT_CHANGED(self->kq, 1, VQ_MOUNT);
 	pid = fork();
 	if (!pid)
 		_exit(unshare(CLONE_NEWNS) ||
-		      mount(NULL, self->dir, NULL, MS_PRIVATE, NULL) ||
-		      mount_at("b"));
+		      mount(NULL, self->folder.path, NULL, MS_PRIVATE, NULL) ||
+		      mount_tmpfs("b"));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_EQ(0, status);
 	ASSERT_NONE(self->kq);
@@ -146,9 +136,9 @@ TEST_F(mounts, propagated)
 /* It does not need /proc. */
 TEST_F(mounts, no_proc)
 {
-	ASSERT_EQ(0, mount_at("/proc"));
+	ASSERT_EQ(0, mount_tmpfs("/proc"));
 	ASSERT_EQ(0, watch(self->kq, ALL));
-	ASSERT_EQ(0, mount_at("a"));
+	ASSERT_EQ(0, mount_tmpfs("a"));
 	ASSERT_CHANGED(self->kq, 1, VQ_MOUNT);
 }
 
@@ -157,7 +147,7 @@ TEST_F(mounts, flags)
 {
 	ASSERT_EQ(0, kq_change(self->kq, 0, EVFILT_FS, EV_ADD | EV_DISABLE, ALL, 0,
 			       NULL));
-	ASSERT_EQ(0, mount_at("a"));
+	ASSERT_EQ(0, mount_tmpfs("a"));
 	ASSERT_NONE(self->kq);
 	ASSERT_EQ(0, kq_change(self->kq, 0, EVFILT_FS, EV_ENABLE, ALL, 0, NULL));
 	ASSERT_CHANGED(self->kq, 1, VQ_MOUNT);
@@ -178,27 +168,17 @@ TEST_F(mounts, invalid)
 	ASSERT_EQ(EINVAL, watch(self->kq, NOTE_EXIT));
 }
 
-static int watch_file(int kq, int fd, unsigned int fflags)
-{
-	return kq_change(kq, fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, fflags, 0, NULL);
-}
-
-static int create(const char *path)
-{
-	return open(path, O_CREAT | O_RDWR, 0600);
-}
-
 /* A file whose mount is taken out while it is open is revoked, and still there. */
 TEST_F(mounts, revoked)
 {
 	int fd, other;
 
-	ASSERT_EQ(0, mount_at("a"));
-	ASSERT_EQ(0, mount_at("b"));
-	fd = create("a/file");
-	other = create("b/file");
-	ASSERT_EQ(0, watch_file(self->kq, fd, NOTE_REVOKE | NOTE_ATTRIB));
-	ASSERT_EQ(0, watch_file(self->kq, other, NOTE_REVOKE));
+	ASSERT_EQ(0, mount_tmpfs("a"));
+	ASSERT_EQ(0, mount_tmpfs("b"));
+	fd = create_file("a/file");
+	other = create_file("b/file");
+	ASSERT_EQ(0, kq_vnode(self->kq, fd, EV_CLEAR, NOTE_REVOKE | NOTE_ATTRIB));
+	ASSERT_EQ(0, kq_vnode(self->kq, other, EV_CLEAR, NOTE_REVOKE));
 	ASSERT_EQ(-1, umount("a"));
 	ASSERT_EQ(EBUSY, errno);
 	ASSERT_NONE(self->kq);
@@ -214,11 +194,11 @@ TEST_F(mounts, revoked_below)
 {
 	int dir;
 
-	ASSERT_EQ(0, mount_at("a"));
+	ASSERT_EQ(0, mount_tmpfs("a"));
 	ASSERT_EQ(0, mkdir("a/1", 0700));
-	ASSERT_EQ(0, mount_at("a/1"));
+	ASSERT_EQ(0, mount_tmpfs("a/1"));
 	dir = open("a/1", O_RDONLY);
-	ASSERT_EQ(0, watch_file(self->kq, dir, NOTE_REVOKE));
+	ASSERT_EQ(0, kq_vnode(self->kq, dir, EV_CLEAR, NOTE_REVOKE));
 	ASSERT_EQ(0, umount2("a", MNT_DETACH));
 	ASSERT_EVENT(self->kq, dir, EVFILT_VNODE, 0, EV_EOF, NOTE_REVOKE);
 }
@@ -229,9 +209,9 @@ TEST_F(mounts, revoked_many)
 	struct kevent ev[256];
 	int i, n = 0, got;
 
-	ASSERT_EQ(0, mount_at("a"));
+	ASSERT_EQ(0, mount_tmpfs("a"));
 	for (i = 0; i < 200; i++)
-		ASSERT_EQ(0, watch_file(self->kq, create("a/file"), NOTE_REVOKE));
+		ASSERT_EQ(0, kq_vnode(self->kq, create_file("a/file"), EV_CLEAR, NOTE_REVOKE));
 	ASSERT_EQ(0, umount2("a", MNT_DETACH));
 	while (n < 200) {
 		got = kq_wait(self->kq, ev, 256, LIMIT_MS);
@@ -249,11 +229,11 @@ TEST_F(mounts, released)
 {
 	int fd, dir;
 
-	ASSERT_EQ(0, mount_at("a"));
-	fd = create("a/file");
+	ASSERT_EQ(0, mount_tmpfs("a"));
+	fd = create_file("a/file");
 	dir = open("a", O_RDONLY);
-	ASSERT_EQ(0, watch_file(self->kq, fd, NOTE_REVOKE | NOTE_WRITE));
-	ASSERT_EQ(0, watch_file(self->kq, dir, NOTE_REVOKE | NOTE_WRITE));
+	ASSERT_EQ(0, kq_vnode(self->kq, fd, EV_CLEAR, NOTE_REVOKE | NOTE_WRITE));
+	ASSERT_EQ(0, kq_vnode(self->kq, dir, EV_CLEAR, NOTE_REVOKE | NOTE_WRITE));
 	ASSERT_EQ(-1, umount("a"));
 	ASSERT_EQ(0, close(fd));
 	ASSERT_EQ(0, close(dir));

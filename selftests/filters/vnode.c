@@ -4,44 +4,25 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/xattr.h>
 
-#include "expect.h"
+#include "files.h"
 #include "quota.h"
 
-/* All but what says that the file is used. */
-#define CHANGES	(NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB |	\
-		 NOTE_LINK | NOTE_RENAME | NOTE_REVOKE)
-#define USES	(NOTE_OPEN | NOTE_CLOSE | NOTE_CLOSE_WRITE | NOTE_READ)
+static char buf[16];	/* for what is read, at which nobody looks */
 
 FIXTURE(vnode)
 {
 	int kq;
-	int fd;		/* of a file of ten bytes, for reading only */
-	char dir[32];
-	char path[48];
-	char other[48];	/* another name, not in use yet */
+	int fd;		/* of "file", ten bytes, for reading only */
+	struct folder folder;
 };
-
-/* Another process opens the file and writes @len bytes at @offset. */
-static bool write_at(const char *path, int flags, off_t offset, int len)
-{
-	static const char zeros[4096];
-
-	return !IN_CHILD(pwrite(open(path, O_WRONLY | flags, 0600), zeros, len,
-				offset) != len);
-}
 
 FIXTURE_SETUP(vnode)
 {
-	strcpy(self->dir, "/tmp/kevent-XXXXXX");
-	ASSERT_NE(NULL, mkdtemp(self->dir));
-	chmod(self->dir, 0755);
-	snprintf(self->path, sizeof(self->path), "%s/file", self->dir);
-	snprintf(self->other, sizeof(self->other), "%s/other", self->dir);
-	ASSERT_TRUE(write_at(self->path, O_CREAT, 0, 10));
-	self->fd = open(self->path, O_RDONLY | O_CLOEXEC);
+	ASSERT_TRUE(folder_enter(&self->folder));
+	ASSERT_TRUE(write_at("file", O_CREAT, 0, 10));
+	self->fd = open("file", O_RDONLY | O_CLOEXEC);
 	ASSERT_LE(0, self->fd);
 	self->kq = kq_open();
 	ASSERT_LE(0, self->kq);
@@ -51,29 +32,19 @@ FIXTURE_TEARDOWN(vnode)
 {
 	close(self->kq);
 	close(self->fd);
-	unlink(self->path);
-	unlink(self->other);
-	rmdir(self->dir);
+	folder_leave(&self->folder);
 }
-
-static int watch(int kq, int fd, int flags, unsigned int fflags)
-{
-	return kq_change(kq, fd, EVFILT_VNODE, EV_ADD | flags, fflags, 0, NULL);
-}
-
-#define ASSERT_HINT(kq, fd, fflags)					\
-	ASSERT_EVENT(kq, fd, EVFILT_VNODE, 0, 0, fflags)
 
 /* What is written is told of, and whether the file has grown. */
 TEST_F(vnode, written)
 {
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES));
 	ASSERT_NONE(self->kq);
-	ASSERT_TRUE(write_at(self->path, 0, 0, 10));
+	ASSERT_TRUE(write_at("file", 0, 0, 10));
 	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE);
-	ASSERT_TRUE(write_at(self->path, 0, 0, 11));
+	ASSERT_TRUE(write_at("file", 0, 0, 11));
 	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE | NOTE_EXTEND);
-	ASSERT_TRUE(write_at(self->path, O_APPEND, 0, 1));
+	ASSERT_TRUE(write_at("file", O_APPEND, 0, 1));
 	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE | NOTE_EXTEND);
 	ASSERT_NONE(self->kq);
 }
@@ -81,48 +52,48 @@ TEST_F(vnode, written)
 /* Who asks for one bit of a hint gets the whole. */
 TEST_F(vnode, whole_hint)
 {
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR, NOTE_WRITE));
-	ASSERT_TRUE(write_at(self->path, 0, 10, 1));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, NOTE_WRITE));
+	ASSERT_TRUE(write_at("file", 0, 10, 1));
 	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE | NOTE_EXTEND);
-	ASSERT_EQ(0, watch(self->kq, self->fd, 0, NOTE_EXTEND));
-	ASSERT_TRUE(write_at(self->path, 0, 0, 1));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, 0, NOTE_EXTEND));
+	ASSERT_TRUE(write_at("file", 0, 0, 1));
 	ASSERT_NONE(self->kq);
-	ASSERT_TRUE(write_at(self->path, 0, 11, 1));
+	ASSERT_TRUE(write_at("file", 0, 11, 1));
 	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE | NOTE_EXTEND);
 }
 
 /* What was not asked for is no news, and does not come with what is. */
 TEST_F(vnode, not_asked)
 {
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR, NOTE_ATTRIB));
-	ASSERT_TRUE(write_at(self->path, 0, 10, 1));
-	ASSERT_EQ(0, rename(self->path, self->other));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, NOTE_ATTRIB));
+	ASSERT_TRUE(write_at("file", 0, 10, 1));
+	ASSERT_EQ(0, rename("file", "other"));
 	ASSERT_NONE(self->kq);
-	ASSERT_EQ(0, chmod(self->other, 0644));
+	ASSERT_EQ(0, chmod("other", 0644));
 	ASSERT_HINT(self->kq, self->fd, NOTE_ATTRIB);
 }
 
 /* Asked for nothing, it tells nothing. */
 TEST_F(vnode, nothing_asked)
 {
-	ASSERT_EQ(0, watch(self->kq, self->fd, 0, 0));
-	ASSERT_TRUE(write_at(self->path, 0, 10, 1));
-	ASSERT_EQ(0, unlink(self->path));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, 0, 0));
+	ASSERT_TRUE(write_at("file", 0, 10, 1));
+	ASSERT_EQ(0, unlink("file"));
 	ASSERT_NONE(self->kq);
 }
 
 /* To set the size is to set an attribute, up, down, by name and by O_TRUNC. */
 TEST_F(vnode, truncated)
 {
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, truncate(self->path, 100));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, truncate("file", 100));
 	ASSERT_HINT(self->kq, self->fd, NOTE_ATTRIB);
-	ASSERT_EQ(0, IN_CHILD(ftruncate(open(self->path, O_RDWR), 5)));
+	ASSERT_EQ(0, IN_CHILD(ftruncate(open("file", O_RDWR), 5)));
 	ASSERT_HINT(self->kq, self->fd, NOTE_ATTRIB);
-	ASSERT_EQ(0, close(open(self->path, O_WRONLY | O_TRUNC)));
+	ASSERT_EQ(0, close(open("file", O_WRONLY | O_TRUNC)));
 	ASSERT_HINT(self->kq, self->fd, NOTE_ATTRIB);
 	/* What comes after that is compared with what was left. */
-	ASSERT_TRUE(write_at(self->path, 0, 0, 1));
+	ASSERT_TRUE(write_at("file", 0, 0, 1));
 	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE | NOTE_EXTEND);
 }
 
@@ -136,17 +107,17 @@ TEST_F(vnode, attributes)
 	};
 	int i;
 
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR, CHANGES | USES));
-	ASSERT_EQ(0, chmod(self->path, 0640));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES | USES));
+	ASSERT_EQ(0, chmod("file", 0640));
 	ASSERT_HINT(self->kq, self->fd, NOTE_ATTRIB);
-	ASSERT_EQ(0, chown(self->path, geteuid(), getegid()));
+	ASSERT_EQ(0, chown("file", geteuid(), getegid()));
 	ASSERT_HINT(self->kq, self->fd, NOTE_ATTRIB);
 	for (i = 0; i < 3; i++) {
-		ASSERT_EQ(0, utimensat(AT_FDCWD, self->path, times[i], 0));
+		ASSERT_EQ(0, utimensat(AT_FDCWD, "file", times[i], 0));
 		ASSERT_HINT(self->kq, self->fd, NOTE_ATTRIB);
 	}
 	/* Only root may, and not on every file system. */
-	if (!setxattr(self->path, "trusted.kevent", "1", 1, 0))
+	if (!setxattr("file", "trusted.kevent", "1", 1, 0))
 		ASSERT_HINT(self->kq, self->fd, NOTE_ATTRIB);
 	ASSERT_NONE(self->kq);
 }
@@ -154,12 +125,12 @@ TEST_F(vnode, attributes)
 /* Names that come are links, names that go are deletions, of which none is the last. */
 TEST_F(vnode, names)
 {
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, link(self->path, self->other));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, link("file", "other"));
 	ASSERT_HINT(self->kq, self->fd, NOTE_LINK);
-	ASSERT_EQ(0, unlink(self->path));
+	ASSERT_EQ(0, unlink("file"));
 	ASSERT_HINT(self->kq, self->fd, NOTE_DELETE);
-	ASSERT_EQ(0, unlink(self->other));
+	ASSERT_EQ(0, unlink("other"));
 	ASSERT_HINT(self->kq, self->fd, NOTE_DELETE);
 	/* The file is still there. */
 	ASSERT_EQ(0, fchmod(self->fd, 0600));
@@ -169,23 +140,22 @@ TEST_F(vnode, names)
 /* A file that got its name later, and loses it, is still told of. */
 TEST_F(vnode, nameless_again)
 {
-	int fd = open(self->dir, O_TMPFILE | O_RDWR, 0600), i;
+	int fd = open(".", O_TMPFILE | O_RDWR, 0600), i;
 	char by_fd[32];
 
 	ASSERT_LE(0, fd);
 	snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", fd);
-	ASSERT_EQ(0, watch(self->kq, fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, linkat(AT_FDCWD, by_fd, AT_FDCWD, self->other,
-			    AT_SYMLINK_FOLLOW));
+	ASSERT_EQ(0, kq_vnode(self->kq, fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, linkat(AT_FDCWD, by_fd, AT_FDCWD, "other", AT_SYMLINK_FOLLOW));
 	ASSERT_HINT(self->kq, fd, NOTE_LINK);
-	ASSERT_EQ(0, unlink(self->other));
+	ASSERT_EQ(0, unlink("other"));
 	ASSERT_HINT(self->kq, fd, NOTE_DELETE);
 	for (i = 0; i < 5; i++) {
 		ASSERT_EQ(1, pwrite(fd, "x", 1, i));
 		ASSERT_HINT(self->kq, fd, NOTE_WRITE | NOTE_EXTEND);
 	}
 	/* Who asks for more of it gets that, too. */
-	ASSERT_EQ(0, watch(self->kq, fd, 0, NOTE_READ));
+	ASSERT_EQ(0, kq_vnode(self->kq, fd, 0, NOTE_READ));
 	ASSERT_EQ(1, pread(fd, by_fd, 1, 0));
 	ASSERT_HINT(self->kq, fd, NOTE_READ);
 }
@@ -193,12 +163,12 @@ TEST_F(vnode, nameless_again)
 /* The registration goes with the file, not with its name. */
 TEST_F(vnode, renamed)
 {
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, rename(self->path, self->other));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, rename("file", "other"));
 	ASSERT_HINT(self->kq, self->fd, NOTE_RENAME);
-	ASSERT_TRUE(write_at(self->path, O_CREAT, 0, 20));
+	ASSERT_TRUE(write_at("file", O_CREAT, 0, 20));
 	ASSERT_NONE(self->kq);
-	ASSERT_TRUE(write_at(self->other, 0, 0, 1));
+	ASSERT_TRUE(write_at("other", 0, 0, 1));
 	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE);
 }
 
@@ -207,11 +177,11 @@ TEST_F(vnode, renamed_over)
 {
 	int fd, kq = kq_open();
 
-	ASSERT_TRUE(write_at(self->other, O_CREAT, 0, 20));
-	fd = open(self->other, O_RDONLY);
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, watch(kq, fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, rename(self->other, self->path));
+	ASSERT_TRUE(write_at("other", O_CREAT, 0, 20));
+	fd = open("other", O_RDONLY);
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, kq_vnode(kq, fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, rename("other", "file"));
 	ASSERT_HINT(self->kq, self->fd, NOTE_DELETE);
 	ASSERT_HINT(kq, fd, NOTE_RENAME);
 }
@@ -221,11 +191,11 @@ TEST_F(vnode, exchanged)
 {
 	int fd, kq = kq_open();
 
-	ASSERT_TRUE(write_at(self->other, O_CREAT, 0, 20));
-	fd = open(self->other, O_RDONLY);
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, watch(kq, fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, renameat2(AT_FDCWD, self->other, AT_FDCWD, self->path,
+	ASSERT_TRUE(write_at("other", O_CREAT, 0, 20));
+	fd = open("other", O_RDONLY);
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, kq_vnode(kq, fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, renameat2(AT_FDCWD, "other", AT_FDCWD, "file",
 			       RENAME_EXCHANGE));
 	ASSERT_HINT(self->kq, self->fd, NOTE_RENAME);
 	ASSERT_HINT(kq, fd, NOTE_RENAME);
@@ -236,13 +206,13 @@ TEST_F(vnode, used)
 {
 	int kq = kq_open();
 
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR, USES));
-	ASSERT_EQ(0, watch(kq, self->fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, IN_CHILD(open(self->path, O_RDONLY) < 0));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, USES));
+	ASSERT_EQ(0, kq_vnode(kq, self->fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, IN_CHILD(open("file", O_RDONLY) < 0));
 	ASSERT_HINT(self->kq, self->fd, NOTE_OPEN | NOTE_CLOSE);
-	ASSERT_EQ(0, IN_CHILD(open(self->path, O_RDWR) < 0));
+	ASSERT_EQ(0, IN_CHILD(open("file", O_RDWR) < 0));
 	ASSERT_HINT(self->kq, self->fd, NOTE_OPEN | NOTE_CLOSE_WRITE);
-	ASSERT_EQ(1, read(self->fd, self->other, 1));
+	ASSERT_EQ(1, read(self->fd, buf, 1));
 	ASSERT_HINT(self->kq, self->fd, NOTE_READ);
 	ASSERT_NONE(kq);
 }
@@ -252,12 +222,12 @@ TEST_F(vnode, used_later)
 {
 	int kq = kq_open();
 
-	ASSERT_EQ(0, watch(kq, self->fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR, NOTE_WRITE));
-	ASSERT_EQ(0, watch(self->kq, self->fd, 0, NOTE_WRITE | NOTE_READ));
-	ASSERT_EQ(1, read(self->fd, self->other, 1));
+	ASSERT_EQ(0, kq_vnode(kq, self->fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, NOTE_WRITE));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, 0, NOTE_WRITE | NOTE_READ));
+	ASSERT_EQ(1, read(self->fd, buf, 1));
 	ASSERT_HINT(self->kq, self->fd, NOTE_READ);
-	ASSERT_TRUE(write_at(self->path, 0, 0, 1));
+	ASSERT_TRUE(write_at("file", 0, 0, 1));
 	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE);
 	ASSERT_HINT(kq, self->fd, NOTE_WRITE);
 }
@@ -265,11 +235,11 @@ TEST_F(vnode, used_later)
 /* Without EV_CLEAR what has happened is reported for ever. */
 TEST_F(vnode, level)
 {
-	ASSERT_EQ(0, watch(self->kq, self->fd, 0, CHANGES));
-	ASSERT_TRUE(write_at(self->path, 0, 0, 1));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, 0, CHANGES));
+	ASSERT_TRUE(write_at("file", 0, 0, 1));
 	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE);
 	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE);
-	ASSERT_EQ(0, rename(self->path, self->other));
+	ASSERT_EQ(0, rename("file", "other"));
 	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE | NOTE_RENAME);
 	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE | NOTE_RENAME);
 }
@@ -277,10 +247,10 @@ TEST_F(vnode, level)
 /* What happens before anybody asks is one event. */
 TEST_F(vnode, merged)
 {
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, chmod(self->path, 0640));
-	ASSERT_TRUE(write_at(self->path, 0, 10, 1));
-	ASSERT_EQ(0, rename(self->path, self->other));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, chmod("file", 0640));
+	ASSERT_TRUE(write_at("file", 0, 10, 1));
+	ASSERT_EQ(0, rename("file", "other"));
 	ASSERT_HINT(self->kq, self->fd, NOTE_ATTRIB | NOTE_WRITE | NOTE_EXTEND |
 					NOTE_RENAME);
 	ASSERT_NONE(self->kq);
@@ -289,25 +259,25 @@ TEST_F(vnode, merged)
 /* A change replaces what is asked for; what has happened by then is kept. */
 TEST_F(vnode, changed)
 {
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR, NOTE_WRITE));
-	ASSERT_TRUE(write_at(self->path, 0, 0, 1));
-	ASSERT_EQ(0, chmod(self->path, 0640));
-	ASSERT_EQ(0, watch(self->kq, self->fd, 0, NOTE_ATTRIB));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, NOTE_WRITE));
+	ASSERT_TRUE(write_at("file", 0, 0, 1));
+	ASSERT_EQ(0, chmod("file", 0640));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, 0, NOTE_ATTRIB));
 	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE);
-	ASSERT_TRUE(write_at(self->path, 0, 0, 1));
+	ASSERT_TRUE(write_at("file", 0, 0, 1));
 	ASSERT_NONE(self->kq);
-	ASSERT_EQ(0, chmod(self->path, 0600));
+	ASSERT_EQ(0, chmod("file", 0600));
 	ASSERT_HINT(self->kq, self->fd, NOTE_ATTRIB);
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_VNODE, EV_ENABLE));
-	ASSERT_EQ(0, chmod(self->path, 0640));
+	ASSERT_EQ(0, chmod("file", 0640));
 	ASSERT_NONE(self->kq);
 }
 
 /* While it is disabled it is not delivered, and not lost. */
 TEST_F(vnode, disabled)
 {
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR | EV_DISABLE, NOTE_WRITE));
-	ASSERT_TRUE(write_at(self->path, 0, 10, 1));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR | EV_DISABLE, NOTE_WRITE));
+	ASSERT_TRUE(write_at("file", 0, 10, 1));
 	ASSERT_NONE(self->kq);
 	ASSERT_EQ(0, kq_change(self->kq, self->fd, EVFILT_VNODE, EV_ENABLE,
 			       NOTE_WRITE, 0, NULL));
@@ -318,18 +288,18 @@ TEST_F(vnode, disabled)
 /* EV_DISPATCH disables it with each delivery, EV_ONESHOT removes it. */
 TEST_F(vnode, dispatch_oneshot)
 {
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR | EV_DISPATCH, NOTE_WRITE));
-	ASSERT_TRUE(write_at(self->path, 0, 0, 1));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR | EV_DISPATCH, NOTE_WRITE));
+	ASSERT_TRUE(write_at("file", 0, 0, 1));
 	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE);
-	ASSERT_TRUE(write_at(self->path, 0, 0, 1));
+	ASSERT_TRUE(write_at("file", 0, 0, 1));
 	ASSERT_NONE(self->kq);
 	ASSERT_EQ(0, kq_change(self->kq, self->fd, EVFILT_VNODE, EV_ENABLE,
 			       NOTE_WRITE, 0, NULL));
 	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE);
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_VNODE, EV_DELETE));
 
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_ONESHOT, NOTE_WRITE));
-	ASSERT_TRUE(write_at(self->path, 0, 0, 1));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_ONESHOT, NOTE_WRITE));
+	ASSERT_TRUE(write_at("file", 0, 0, 1));
 	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE);
 	ASSERT_EQ(ENOENT, kq_set(self->kq, self->fd, EVFILT_VNODE, EV_DELETE));
 }
@@ -341,10 +311,10 @@ TEST_F(vnode, wakes)
 	int ep = epoll_create1(0);
 	struct waiter w;
 
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES));
 	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, self->kq, &ev));
 	ASSERT_TRUE(waiter_start(&w, self->kq, 4, -1));
-	ASSERT_EQ(0, unlink(self->path));
+	ASSERT_EQ(0, unlink("file"));
 	ASSERT_TRUE(waiter_join(&w));
 	ASSERT_EQ(1, w.ret);
 	ASSERT_EQ(NOTE_DELETE, w.ev[0].fflags);
@@ -357,16 +327,16 @@ TEST_F(vnode, beside_read)
 {
 	struct kevent ev[4];
 
-	ASSERT_EQ(10, read(self->fd, self->other, 10));
+	ASSERT_EQ(10, read(self->fd, buf, 10));
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_READ, EV_ADD | EV_CLEAR));
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR, CHANGES | NOTE_READ));
-	ASSERT_TRUE(write_at(self->path, 0, 10, 5));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES | NOTE_READ));
+	ASSERT_TRUE(write_at("file", 0, 10, 5));
 	ASSERT_EQ(2, kq_wait(self->kq, ev, 4, LIMIT_MS));
-	ASSERT_EQ(0, chmod(self->path, 0640));
+	ASSERT_EQ(0, chmod("file", 0640));
 	ASSERT_HINT(self->kq, self->fd, NOTE_ATTRIB);
-	ASSERT_EQ(1, pread(self->fd, self->other, 1, 0));
+	ASSERT_EQ(1, pread(self->fd, buf, 1, 0));
 	ASSERT_HINT(self->kq, self->fd, NOTE_READ);
-	ASSERT_EQ(0, truncate(self->path, 20));
+	ASSERT_EQ(0, truncate("file", 20));
 	ASSERT_EQ(2, kq_wait(self->kq, ev, 4, LIMIT_MS));
 }
 
@@ -375,9 +345,9 @@ TEST_F(vnode, closed)
 {
 	int fd = dup(self->fd);
 
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES));
 	ASSERT_EQ(0, close(self->fd));
-	ASSERT_EQ(0, unlink(self->path));
+	ASSERT_EQ(0, unlink("file"));
 	ASSERT_NONE(self->kq);
 	ASSERT_EQ(EBADF, kq_set(self->kq, self->fd, EVFILT_VNODE, EV_DELETE));
 	ASSERT_EQ(0, close(fd));
@@ -386,19 +356,19 @@ TEST_F(vnode, closed)
 /* A descriptor of O_PATH serves: of a file, and of a symbolic link itself. */
 TEST_F(vnode, path_only)
 {
-	int fd = open(self->path, O_PATH), lfd;
+	int fd = open("file", O_PATH), lfd;
 
-	ASSERT_EQ(0, watch(self->kq, fd, EV_CLEAR, CHANGES));
-	ASSERT_TRUE(write_at(self->path, 0, 0, 1));
+	ASSERT_EQ(0, kq_vnode(self->kq, fd, EV_CLEAR, CHANGES));
+	ASSERT_TRUE(write_at("file", 0, 0, 1));
 	ASSERT_HINT(self->kq, fd, NOTE_WRITE);
 	ASSERT_EQ(0, close(fd));
-	ASSERT_TRUE(write_at(self->path, 0, 0, 1));
+	ASSERT_TRUE(write_at("file", 0, 0, 1));
 	ASSERT_NONE(self->kq);
 
-	ASSERT_EQ(0, symlink("nowhere", self->other));
-	lfd = open(self->other, O_PATH | O_NOFOLLOW);
-	ASSERT_EQ(0, watch(self->kq, lfd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, unlink(self->other));
+	ASSERT_EQ(0, symlink("nowhere", "other"));
+	lfd = open("other", O_PATH | O_NOFOLLOW);
+	ASSERT_EQ(0, kq_vnode(self->kq, lfd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, unlink("other"));
 	ASSERT_HINT(self->kq, lfd, NOTE_DELETE);
 	/* No other filter takes it. */
 	ASSERT_EQ(EBADF, kq_set(self->kq, lfd, EVFILT_READ, EV_ADD));
@@ -409,12 +379,12 @@ TEST_F(vnode, path_forbidden)
 {
 	if (geteuid())
 		SKIP(return, "only root can become somebody else");
-	ASSERT_EQ(0, chmod(self->path, 0600));
+	ASSERT_EQ(0, chmod("file", 0600));
 	ASSERT_EQ(EACCES, IN_CHILD(setresuid(ALICE, ALICE, ALICE) ? 1 :
-		watch(kq_open(), open(self->path, O_PATH), 0, CHANGES)));
-	ASSERT_EQ(0, chmod(self->path, 0644));
+		kq_vnode(kq_open(), open("file", O_PATH), 0, CHANGES)));
+	ASSERT_EQ(0, chmod("file", 0644));
 	ASSERT_EQ(0, IN_CHILD(setresuid(ALICE, ALICE, ALICE) ? 1 :
-		watch(kq_open(), open(self->path, O_PATH), 0, CHANGES)));
+		kq_vnode(kq_open(), open("file", O_PATH), 0, CHANGES)));
 }
 
 /* FIFOs and devices have names as well. */
@@ -422,11 +392,11 @@ TEST_F(vnode, fifos_devices)
 {
 	int fd, null = open("/dev/null", O_RDONLY);
 
-	ASSERT_EQ(0, mkfifo(self->other, 0600));
-	fd = open(self->other, O_RDONLY | O_NONBLOCK);
-	ASSERT_EQ(0, watch(self->kq, fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, watch(self->kq, null, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, unlink(self->other));
+	ASSERT_EQ(0, mkfifo("other", 0600));
+	fd = open("other", O_RDONLY | O_NONBLOCK);
+	ASSERT_EQ(0, kq_vnode(self->kq, fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, kq_vnode(self->kq, null, EV_CLEAR, CHANGES));
+	ASSERT_EQ(0, unlink("other"));
 	ASSERT_HINT(self->kq, fd, NOTE_DELETE);
 }
 
@@ -443,18 +413,18 @@ TEST_F(vnode, nameless)
 	fd[n++] = epoll_create1(0);
 	fd[n++] = kq_open();
 	for (i = 0; i < n; i++)
-		ASSERT_EQ(EINVAL, watch(self->kq, fd[i], 0, CHANGES));
+		ASSERT_EQ(EINVAL, kq_vnode(self->kq, fd[i], 0, CHANGES));
 }
 
 /* Bits that are none of the filter's are refused, and change nothing. */
 TEST_F(vnode, invalid)
 {
-	ASSERT_EQ(EINVAL, watch(self->kq, self->fd, 0, 0x800));
-	ASSERT_EQ(EINVAL, watch(self->kq, self->fd, 0, NOTE_EXIT));
-	ASSERT_EQ(EBADF, watch(self->kq, 1000000, 0, CHANGES));
-	ASSERT_EQ(0, watch(self->kq, self->fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(EINVAL, watch(self->kq, self->fd, 0, 0x800 | CHANGES));
-	ASSERT_TRUE(write_at(self->path, 0, 0, 1));
+	ASSERT_EQ(EINVAL, kq_vnode(self->kq, self->fd, 0, 0x800));
+	ASSERT_EQ(EINVAL, kq_vnode(self->kq, self->fd, 0, NOTE_EXIT));
+	ASSERT_EQ(EBADF, kq_vnode(self->kq, 1000000, 0, CHANGES));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(EINVAL, kq_vnode(self->kq, self->fd, 0, 0x800 | CHANGES));
+	ASSERT_TRUE(write_at("file", 0, 0, 1));
 	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE);
 }
 

@@ -1,26 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* EVFILT_VNODE on directories: what comes and goes in them, and that they go. */
-#include <sys/stat.h>
-
-#include "expect.h"
+#include "files.h"
 #include "quota.h"
-
-#define CHANGES	(NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB |	\
-		 NOTE_LINK | NOTE_RENAME | NOTE_REVOKE)
 
 FIXTURE(dir)
 {
 	int kq;
 	int a;		/* directories */
 	int b;
-	char top[32];
+	struct folder folder;
 };
 
 FIXTURE_SETUP(dir)
 {
-	strcpy(self->top, "/tmp/kevent-XXXXXX");
-	ASSERT_NE(NULL, mkdtemp(self->top));
-	ASSERT_EQ(0, chdir(self->top));
+	ASSERT_TRUE(folder_enter(&self->folder));
 	ASSERT_EQ(0, mkdir("a", 0700));
 	ASSERT_EQ(0, mkdir("b", 0700));
 	self->a = open("a", O_RDONLY | O_DIRECTORY);
@@ -32,28 +25,19 @@ FIXTURE_SETUP(dir)
 
 FIXTURE_TEARDOWN(dir)
 {
-	char command[64];
-
 	close(self->kq);
-	if (chdir("/"))
-		return;
-	snprintf(command, sizeof(command), "rm -rf %s", self->top);
-	if (system(command))
-		fprintf(stderr, "# cannot remove %s\n", self->top);
+	folder_leave(&self->folder);
 }
 
 static int watch(int kq, int fd)
 {
-	return kq_change(kq, fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, CHANGES, 0, NULL);
+	return kq_vnode(kq, fd, EV_CLEAR, CHANGES);
 }
 
 static int create(const char *path)
 {
-	return close(open(path, O_CREAT | O_EXCL | O_WRONLY, 0600));
+	return close(create_file(path));
 }
-
-#define ASSERT_HINT(kq, fd, fflags)					\
-	ASSERT_EVENT(kq, fd, EVFILT_VNODE, 0, 0, fflags)
 
 /* A name that comes, changes or goes is a write. */
 TEST_F(dir, names)
@@ -221,8 +205,7 @@ TEST_F(dir, deep)
 /* What was read of it is told to who asks for that. */
 TEST_F(dir, used)
 {
-	ASSERT_EQ(0, kq_change(self->kq, self->a, EVFILT_VNODE, EV_ADD | EV_CLEAR,
-			       NOTE_OPEN | NOTE_CLOSE | NOTE_READ, 0, NULL));
+	ASSERT_EQ(0, kq_vnode(self->kq, self->a, EV_CLEAR, USES));
 	ASSERT_EQ(0, IN_CHILD(system("ls a > /dev/null")));
 	ASSERT_HINT(self->kq, self->a, NOTE_OPEN | NOTE_CLOSE | NOTE_READ);
 }

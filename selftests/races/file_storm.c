@@ -4,21 +4,11 @@
  * while those who watch them come and go.
  */
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "files.h"
 #include "peers.h"
 #include "races.h"
-
-#define CHANGES	(NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB |	\
-		 NOTE_LINK | NOTE_RENAME | NOTE_REVOKE)
-#define USES	(NOTE_OPEN | NOTE_CLOSE | NOTE_CLOSE_WRITE | NOTE_READ)
-
-static int watch(int kq, int fd, int flags, unsigned int fflags)
-{
-	return kq_change(kq, fd, EVFILT_VNODE, EV_ADD | flags, fflags, 0, NULL);
-}
 
 /* --- Writers ----------------------------------------------------------------- */
 
@@ -32,7 +22,7 @@ FIXTURE(written)
 	off_t seen[QUEUES][FILES];
 	pid_t writer[FILES];
 	int *stop;	/* shared with the writers */
-	char dir[32];
+	struct folder folder;
 };
 
 FIXTURE_VARIANT(written)
@@ -54,9 +44,7 @@ FIXTURE_SETUP(written)
 {
 	int i, k;
 
-	strcpy(self->dir, "/tmp/kevent-XXXXXX");
-	ASSERT_NE(NULL, mkdtemp(self->dir));
-	ASSERT_EQ(0, chdir(self->dir));
+	ASSERT_TRUE(folder_enter(&self->folder));
 	self->stop = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->stop);
@@ -69,7 +57,7 @@ FIXTURE_SETUP(written)
 	for (k = 0; k < QUEUES; k++) {
 		self->kq[k] = kq_open();
 		for (i = 0; i < FILES; i++)
-			ASSERT_EQ(0, watch(self->kq[k], self->fd[i],
+			ASSERT_EQ(0, kq_vnode(self->kq[k], self->fd[i],
 					   variant->flags, NOTE_EXTEND));
 	}
 }
@@ -78,15 +66,9 @@ FIXTURE_TEARDOWN(written)
 {
 	int i;
 
-	for (i = 0; i < FILES; i++) {
-		char name[] = { '0' + i, '\0' };
-
-		unlink(name);
-	}
 	for (i = 0; i < QUEUES; i++)
 		close(self->kq[i]);
-	if (!chdir("/"))
-		rmdir(self->dir);
+	folder_leave(&self->folder);
 	EXPECT_TRUE(all_freed());
 }
 
@@ -163,14 +145,12 @@ FIXTURE(met)
 {
 	struct duel d;
 	int kq;
-	char dir[32];
+	struct folder folder;
 };
 
 FIXTURE_SETUP(met)
 {
-	strcpy(self->dir, "/tmp/kevent-XXXXXX");
-	ASSERT_NE(NULL, mkdtemp(self->dir));
-	ASSERT_EQ(0, chdir(self->dir));
+	ASSERT_TRUE(folder_enter(&self->folder));
 	self->kq = kq_open();
 	ASSERT_LE(0, self->kq);
 }
@@ -178,14 +158,8 @@ FIXTURE_SETUP(met)
 FIXTURE_TEARDOWN(met)
 {
 	close(self->kq);
-	if (!chdir("/"))
-		rmdir(self->dir);
+	folder_leave(&self->folder);
 	EXPECT_TRUE(all_freed());
-}
-
-static int create(const char *path)
-{
-	return open(path, O_CREAT | O_RDWR, 0600);
 }
 
 /* All that can happen to a file. */
@@ -204,9 +178,9 @@ static void strike_file(void *arg)
 /* A registration that comes and goes meanwhile, by delete or close. */
 static void come_and_go(int kq, int fd, int round)
 {
-	watch(kq, fd, EV_CLEAR, round % 3 ? CHANGES : CHANGES | USES);
+	kq_vnode(kq, fd, EV_CLEAR, round % 3 ? CHANGES : CHANGES | USES);
 	if (round % 5 == 1)
-		watch(kq, fd, 0, USES);
+		kq_vnode(kq, fd, 0, USES);
 	if (round % 2)
 		kq_set(kq, fd, EVFILT_VNODE, EV_DELETE);
 	close(fd);
@@ -219,9 +193,9 @@ TEST_F_TIMEOUT(met, comes_and_goes, RACE_TIMEOUT)
 
 	ASSERT_TRUE(duel_open(&self->d, strike_file, NULL));
 	while (next_round(&r)) {
-		int fd = create("file"), dir = open(".", O_RDONLY);
+		int fd = create_file("file"), dir = open(".", O_RDONLY);
 
-		ASSERT_EQ(0, watch(self->kq, dir, EV_CLEAR, CHANGES));
+		ASSERT_EQ(0, kq_vnode(self->kq, dir, EV_CLEAR, CHANGES));
 		DUEL(&self->d, come_and_go(self->kq, fd, r.done));
 		/* Of the directory, the last that happened was told. */
 		ASSERT_EQ(1, kq_count(self->kq));
@@ -270,7 +244,7 @@ TEST_F_TIMEOUT(met, followed, RACE_TIMEOUT)
 		moves = r.done % 7;
 		ASSERT_EQ(0, mkdir("a/d", 0700));
 		fd = open("a/d", O_RDONLY);
-		ASSERT_EQ(0, watch(self->kq, fd, EV_CLEAR, CHANGES));
+		ASSERT_EQ(0, kq_vnode(self->kq, fd, EV_CLEAR, CHANGES));
 		DUEL(&self->d, told = follow(self->kq));
 		ASSERT_EQ(NOTE_DELETE | (moves ? NOTE_RENAME : 0), told);
 		ASSERT_EQ(0, kq_count(self->kq));
@@ -301,7 +275,7 @@ TEST_F_TIMEOUT(met, removed, RACE_TIMEOUT)
 
 		ASSERT_EQ(0, mkdir("d", 0700));
 		fd = open("d", O_RDONLY);
-		DUEL(&self->d, err = watch(self->kq, fd, EV_CLEAR, CHANGES));
+		DUEL(&self->d, err = kq_vnode(self->kq, fd, EV_CLEAR, CHANGES));
 		ASSERT_EQ(0, err);
 		ASSERT_EQ(NOTE_DELETE, follow(self->kq));
 		ASSERT_EQ(0, close(fd));
@@ -337,16 +311,15 @@ TEST_F_TIMEOUT(met, unmounted, RACE_TIMEOUT)
 
 	if (geteuid())
 		SKIP(return, "only root can mount");
-	ASSERT_EQ(0, unshare(CLONE_NEWNS));
-	ASSERT_EQ(0, mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	ASSERT_TRUE(own_mounts());
 	ASSERT_EQ(0, mkdir("a", 0700));
 	ASSERT_TRUE(duel_open(&self->d, strike_mount, NULL));
 	while (next_round(&r)) {
 		int fd;
 
-		ASSERT_EQ(0, mount("none", "a", "tmpfs", 0, NULL));
-		fd = r.done % 2 ? create("a/file") : open("a", O_RDONLY);
-		ASSERT_EQ(0, watch(self->kq, fd, EV_CLEAR, NOTE_REVOKE));
+		ASSERT_EQ(0, mount_tmpfs("a"));
+		fd = r.done % 2 ? create_file("a/file") : open("a", O_RDONLY);
+		ASSERT_EQ(0, kq_vnode(self->kq, fd, EV_CLEAR, NOTE_REVOKE));
 		DUEL(&self->d, told = meet_unmount(self->kq, fd, r.done));
 		ASSERT_EQ(NOTE_REVOKE, told);
 		close(fd);
