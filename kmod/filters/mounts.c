@@ -202,11 +202,22 @@ static int take_piece(struct mount_parser *p, const char *buf, ssize_t len)
 	return ret;
 }
 
-static int compare_ids(const void *a, const void *b)
+/* @compared: how often. There may be very many. */
+static int compare_ids(const void *a, const void *b, const void *compared)
 {
 	const struct mount_entry *ea = a, *eb = b;
 
+	if (!(++*(unsigned int *)compared % 1024))
+		cond_resched();
 	return ea->id < eb->id ? -1 : ea->id > eb->id;
+}
+
+static void sort_entries(struct mount_list *list)
+{
+	unsigned int compared = 0;
+
+	sort_r(list->entries, list->n, sizeof(*list->entries), compare_ids, NULL,
+	       &compared);
 }
 
 /**
@@ -244,6 +255,6 @@ int mounts_read(struct file *file, struct mount_list *list)
 		*list = (struct mount_list){};
 		return ret;
 	}
-	sort(list->entries, list->n, sizeof(*list->entries), compare_ids, NULL);
+	sort_entries(list);
 	return 0;
 }
