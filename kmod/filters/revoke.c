@@ -13,6 +13,7 @@
 #include <linux/list.h>
 #include <linux/namei.h>
 #include <linux/poll.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
@@ -64,37 +65,65 @@ struct revoke {
 /* --- Where a file is --------------------------------------------------------- */
 
 /*
- * The mount above all others that the path is below, or its own if it is cut off.
- * @passed: was @mark on the way? Context: may sleep.
+ * A look goes up from mount to mount, each time with a lock that all who mount need;
+ * and anybody can put any number on top of each other.
+ */
+#define MOUNTS_MAX	64
+
+/*
+ * The mount above all others that the path is below, or its own if it is cut off; or
+ * NULL if there are too many. @passed: was @mark on the way? Context: may sleep.
  */
 static const struct vfsmount *top_of(const struct path *path,
 				     const struct vfsmount *mark, bool *passed)
 {
 	struct path pos = *path;
 	const struct vfsmount *top;
+	int n;
 
 	*passed = false;
 	path_get(&pos);
-	do {
+	for (n = 0; n < MOUNTS_MAX; n++) {
 		top = pos.mnt;
 		*passed |= top == mark;
-		cond_resched();
-	} while (follow_up(&pos));
+		if (!follow_up(&pos))
+			break;
+	}
 	path_put(&pos);
-	return top;
+	return n < MOUNTS_MAX ? top : NULL;
 }
 
-/* It may also be that what was the top was mounted somewhere. */
-static bool was_cut_off(struct revoke *revoke)
-{
+/**
+ * struct look - where a file is; good for all that are on the same mount, in a run
+ * @mnt: that mount
+ * @mark: what was to be passed
+ * @top: what top_of() has said
+ * @passed: likewise
+ */
+struct look {
+	const struct vfsmount *mnt;
+	const struct vfsmount *mark;
 	const struct vfsmount *top;
 	bool passed;
+};
+
+/* It may also be that what was the top was mounted somewhere. */
+static bool was_cut_off(struct revoke *revoke, struct look *look)
+{
+	const struct path *path = &revoke->kn->poll.file->f_path;
 
 	if (!revoke->top)
 		return false;
-	top = top_of(&revoke->kn->poll.file->f_path, revoke->top, &passed);
-	revoke->top = passed ? top : NULL;
-	return !passed;
+	if (look->mnt != path->mnt || look->mark != revoke->top) {
+		look->mnt = path->mnt;
+		look->mark = revoke->top;
+		look->top = top_of(path, revoke->top, &look->passed);
+	}
+	/* It cannot be known any more. */
+	if (!look->top)
+		return false;
+	revoke->top = look->passed ? look->top : NULL;
+	return !look->passed;
 }
 
 /* --- A queue's watch --------------------------------------------------------- */
@@ -116,23 +145,23 @@ static struct revoke *begin_next(struct mount_watch *watch)
 /* Who waits for it to go must not be kept up: it is let go of before the next. */
 static void end_look(struct mount_watch *watch)
 {
-	spin_lock(&watch->lock);
-	WRITE_ONCE(watch->at, NULL);
-	spin_unlock(&watch->lock);
+	/* Pairs with revoke_detach(): what was done to it was done before. */
+	smp_store_release(&watch->at, NULL);
 	wake_up_all(&watch->done);
 }
 
 static void tell_due(struct work_struct *work)
 {
 	struct mount_watch *watch = container_of(work, struct mount_watch, work);
+	struct look look = {};
 	struct revoke *revoke;
 
 	spin_lock(&watch->lock);
-	watch->runs++;
+	WRITE_ONCE(watch->runs, watch->runs + 1);
 	list_splice_tail_init(&watch->revokes, &watch->due);
 	spin_unlock(&watch->lock);
 	while ((revoke = begin_next(watch))) {
-		if (was_cut_off(revoke)) {
+		if (was_cut_off(revoke, &look)) {
 			atomic_or(KNOTE_FIRED, &revoke->kn->state);
 			knote_activate(revoke->kn);
 		}
@@ -250,22 +279,29 @@ static void watch_put(struct kqueue *kq, struct mount_watch *watch)
  *	the work begins			has it begun since?
  *	look at those listed		no: onto the list
  *
- * If it has, the change may have come after the look, and before the list.
+ * If it has, the change may have come after the look, and before the list. Returns 0
+ * or a negative errno.
  */
-static void begin(struct mount_watch *watch, struct revoke *revoke)
+static int begin(struct mount_watch *watch, struct revoke *revoke)
 {
 	unsigned int runs;
 	bool passed, listed;
 
 	do {
-		runs = READ_ONCE(watch->runs);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		/* Before the look: else that may be older than the run. */
+		runs = smp_load_acquire(&watch->runs);
 		revoke->top = top_of(&revoke->kn->poll.file->f_path, NULL, &passed);
+		if (!revoke->top)
+			return -ELOOP;
 		spin_lock(&watch->lock);
 		listed = watch->runs == runs;
 		if (listed)
 			list_add_tail(&revoke->node, &watch->revokes);
 		spin_unlock(&watch->lock);
 	} while (!listed);
+	return 0;
 }
 
 /**
@@ -273,12 +309,14 @@ static void begin(struct mount_watch *watch, struct revoke *revoke)
  * @kn: a knote of EVFILT_VNODE
  *
  * Context: may sleep; without kq->mtx, and so the others.
- * Return: 0 or a negative errno.
+ * Return: 0; -ELOOP if too many mounts are on top of each other where its file is;
+ * -ENOMEM; -EINTR if the caller is being killed; an error of mounts_open().
  */
 int revoke_attach(struct knote *kn)
 {
 	struct mount_watch *watch;
 	struct revoke *revoke;
+	int ret;
 
 	revoke = kzalloc(sizeof(*revoke), GFP_KERNEL_ACCOUNT);
 	if (!revoke)
@@ -289,8 +327,13 @@ int revoke_attach(struct knote *kn)
 		return PTR_ERR(watch);
 	}
 	revoke->kn = kn;
+	ret = begin(watch, revoke);
+	if (ret) {
+		watch_put(kn->kq, watch);
+		kfree(revoke);
+		return ret;
+	}
 	kn->poll.revoke = revoke;
-	begin(watch, revoke);
 	return 0;
 }
 
@@ -302,7 +345,8 @@ void revoke_detach(struct knote *kn)
 	spin_lock(&watch->lock);
 	list_del(&revoke->node);
 	spin_unlock(&watch->lock);
-	wait_event(watch->done, READ_ONCE(watch->at) != revoke);
+	/* Pairs with end_look(). */
+	wait_event(watch->done, smp_load_acquire(&watch->at) != revoke);
 	watch_put(kn->kq, watch);
 	kfree(revoke);
 	kn->poll.revoke = NULL;

@@ -224,6 +224,17 @@ TEST_F(mounts, revoked_many)
 	ASSERT_NONE(self->kq);
 }
 
+/* On top of more mounts than anybody has, it cannot be told. */
+TEST_F(mounts, revoked_too_high)
+{
+	int i;
+
+	for (i = 0; i < 100; i++)
+		ASSERT_EQ(0, mount_tmpfs("a"));
+	ASSERT_EQ(ELOOP, kq_vnode(self->kq, create_file("a/file"), EV_CLEAR, NOTE_REVOKE));
+	ASSERT_EQ(0, kq_vnode(self->kq, create_file("a/file"), EV_CLEAR, NOTE_WRITE));
+}
+
 /* Once the descriptor is closed nothing keeps the file system. */
 TEST_F(mounts, released)
 {
