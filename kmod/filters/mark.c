@@ -3,6 +3,7 @@
 
 #include <linux/dcache.h>
 #include <linux/fs.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 
@@ -47,43 +48,44 @@ static const struct fsnotify_ops file_mark_ops = {
 	.free_mark = file_free_mark,
 };
 
-/*
- * The last reference was given back. Each directory that is watched keeps the mark
- * of the one above: there may be very many of them, so no recursion.
- */
+/* The last reference was given back. */
 static void end_mark(struct teller *teller)
 {
 	struct file_mark *fm = container_of(teller, struct file_mark, teller);
-	struct file_mark *parent;
 
-	for (; fm; fm = parent) {
-		parent = fm->parent;
-		if (unlikely(fm->nameless))
-			nameless_end(fm->nameless);
-		fsnotify_destroy_mark(&fm->mark, file_group);
-		fsnotify_put_mark(&fm->mark);
-		if (parent && !refcount_dec_and_test(&parent->teller.refs))
-			parent = NULL;
-		cond_resched();
-	}
+	if (unlikely(fm->nameless))
+		nameless_end(fm->nameless);
+	fsnotify_destroy_mark(&fm->mark, file_group);
+	fsnotify_put_mark(&fm->mark);
 }
 
-/* The mark that the inode has, with a reference, or NULL. */
-static struct file_mark *find_mark(struct inode *inode)
+/*
+ * The inode's mark that is of the group, with a reference, or NULL. One that is ending
+ * is taken off: who gave back the last reference has yet to do so; no harm in twice.
+ */
+struct file_mark *file_mark_find(struct inode *inode, struct fsnotify_group *group)
 {
-	struct fsnotify_mark *mark = fsnotify_find_inode_mark(inode, file_group);
+	struct fsnotify_mark *mark;
 	struct file_mark *fm;
 
-	if (!mark)
-		return NULL;
-	fm = container_of(mark, struct file_mark, mark);
-	if (!refcount_inc_not_zero(&fm->teller.refs)) {
-		/* Who gave back the last has yet to do this; no harm in twice. */
-		fsnotify_destroy_mark(mark, file_group);
-		fm = NULL;
+	while ((mark = fsnotify_find_inode_mark(inode, group))) {
+		fm = file_mark_of(mark);
+		if (!refcount_inc_not_zero(&fm->teller.refs)) {
+			fsnotify_destroy_mark(mark, group);
+			fm = NULL;
+		}
+		fsnotify_put_mark(mark);
+		if (fm)
+			return fm;
 	}
-	fsnotify_put_mark(mark);
-	return fm;
+	return NULL;
+}
+
+static struct file_mark *find_mark(struct inode *inode)
+{
+	struct file_mark *fm = file_mark_find(inode, file_group);
+
+	return fm ? fm : nameless_find(inode);
 }
 
 /* A new mark for the inode; -EEXIST if it has got one meanwhile. */
@@ -137,6 +139,27 @@ static struct file_mark *file_mark_get(struct inode *inode)
 	return fm == ERR_PTR(-ENOENT) ? ERR_PTR(-EINTR) : fm;
 }
 
+/* A directory has got a knote, of which the reference is. */
+static void begin_following(struct file_mark *fm)
+{
+	file_mark_lock(fm);
+	fm->followers++;
+	file_mark_unlock(fm);
+}
+
+/* ... or is about to lose one. */
+static void end_following(struct file_mark *fm)
+{
+	struct file_mark *parent = NULL;
+
+	file_mark_lock(fm);
+	if (!--fm->followers)
+		swap(fm->parent, parent);
+	file_mark_unlock(fm);
+	if (parent)
+		teller_put(&parent->teller);
+}
+
 /**
  * file_mark_attach() - have a knote told what happens to its file
  * @kn: the knote, of a descriptor; is told once it is on a list of the mark
@@ -164,11 +187,17 @@ int file_mark_attach(struct knote *kn)
 		return PTR_ERR(fm);
 	}
 	teller_attach(&fm->teller, kn);
+	if (S_ISDIR(fm->inode->i_mode))
+		begin_following(fm);
 	return 0;
 }
 
 void file_mark_detach(struct knote *kn)
 {
+	struct file_mark *fm = knote_file_mark(kn);
+
+	if (S_ISDIR(fm->inode->i_mode))
+		end_following(fm);
 	teller_detach(kn);
 	kevent_user_give_back(kn->kq->user, KEVENT_FILES);
 }
@@ -227,7 +256,7 @@ static void widen(struct fsnotify_mark *mark)
  * That costs whoever uses the file, until the mark ends.
  *
  * Context: may sleep.
- * Return: 0 or -ENOMEM.
+ * Return: 0; -ENOMEM; -EINTR if the caller is being killed.
  */
 int file_mark_uses(struct knote *kn)
 {
@@ -249,31 +278,52 @@ int file_mark_uses(struct knote *kn)
 	return ret == -ENOENT ? -EINTR : ret;
 }
 
-/*
- * fsnotify has given up the mark since the file has no name any more, and then @nm was
- * put on it.
- */
-void file_mark_renewed(struct file_mark *fm, struct nameless_mark *nm)
+/* --- Files that have lost their last name ------------------------------------ */
+
+/* Is it the one by which fsnotify tells, or tries to? Context: may not be interrupted. */
+bool file_mark_is(struct file_mark *fm, const struct fsnotify_mark *mark)
 {
-	loff_t size = i_size_read(fm->inode);
-	u32 mask;
+	bool is;
 
 	file_mark_lock(fm);
-	mask = nm->mark.mask;
+	is = mark == (fm->nameless ? &fm->nameless->mark : &fm->mark);
+	file_mark_unlock(fm);
+	return is;
+}
+
+/*
+ * fsnotify has given up the mark, and @nm is to be put on its inode. From here on it
+ * asks for what the mark does. Returns what was to be before, or NULL.
+ */
+struct nameless_mark *file_mark_replace(struct file_mark *fm, struct nameless_mark *nm)
+{
+	file_mark_lock(fm);
 	WRITE_ONCE(nm->mark.mask, fm->mark.mask);
 	swap(fm->nameless, nm);
-	if (size != fm->size) {
+	file_mark_unlock(fm);
+	return nm;
+}
+
+/*
+ * That was done, or, if what happens to the file will not be @told any more, could not
+ * be. What has happened meanwhile shows by its size. Returns false if another one has
+ * taken the place of @nm by now.
+ */
+bool file_mark_renewed(struct file_mark *fm, struct nameless_mark *nm, bool told)
+{
+	loff_t size;
+	bool is;
+
+	file_mark_lock(fm);
+	size = i_size_read(fm->inode);
+	if (size != fm->size || !told) {
 		list_splice_tail_init(&fm->contents, &fm->teller.armed);
 		file_mark_tell(fm, size > fm->size ? HINT_EXTEND : HINT_ATTRIB);
 	}
 	fm->size = size;
-	mask ^= fm->mark.mask;
+	is = fm->nameless == nm;
 	file_mark_unlock(fm);
-	/* Another has asked for use meanwhile. */
-	if (mask)
-		nudge(fm->inode);
-	if (nm)
-		nameless_end(nm);
+	return is;
 }
 
 /* --- Directories ------------------------------------------------------------- */
@@ -325,10 +375,16 @@ static void look_for_removal(struct file_mark *fm)
  *	who is armed?			remember that one
  *					is it still in that one?
  *
- * Who remembers the wrong one last notices, or was told after that.
+ * Who remembers the wrong one last notices, or was told after that. And what is removed
+ * is seen to be so, or is told of:
+ *
+ *	rmdir				here
+ *	S_DEAD				put a mark on the one that it is in
+ *	smp_mb(), of its reference	smp_mb()
+ *	has that a mark?		S_DEAD?
  *
  * Context: may sleep.
- * Return: 0 or -ENOMEM.
+ * Return: 0; -ENOMEM; -EINTR if the caller is being killed.
  */
 int file_mark_follow(struct knote *kn)
 {
@@ -345,7 +401,11 @@ int file_mark_follow(struct knote *kn)
 		file_mark_unlock(fm);
 		if (parent)
 			teller_put(&parent->teller);
+		/* Somebody may move it to and fro for ever. */
+		if (fatal_signal_pending(current))
+			return -EINTR;
 	}
+	smp_mb(); /* See above. */
 	look_for_removal(fm);
 	return 0;
 }

@@ -67,8 +67,10 @@ struct nameless_mark {
  *	are to be told of all
  * @changes: knotes to tell of all but use
  * @contents: knotes to tell only when there may be something else to read
- * @parent: of a directory that is watched, the mark of the one that it is in, with
- *	a reference; or NULL
+ * @followers: of a directory, how many knotes it has
+ * @parent: of a directory, the mark of the one that it is in, with a reference; or
+ *	NULL, as when it has no knotes. So what is only somebody's parent has none,
+ *	and marks do not keep each other, however directories are moved
  * @nameless: instead of @mark, once fsnotify has given that up; or NULL
  * @call: puts that on, in the thread that has removed the last name ...
  * @work: ... or where that has no user space to return to
@@ -88,6 +90,7 @@ struct file_mark {
 	struct teller teller;
 	struct list_head changes;
 	struct list_head contents;
+	unsigned int followers;
 	struct file_mark *parent;
 	struct nameless_mark *nameless;
 	union {
@@ -122,6 +125,7 @@ static inline void file_mark_unlock(struct file_mark *fm)
 /* nameless.c */
 void file_mark_lost(struct fsnotify_mark *mark, struct fsnotify_group *group);
 bool mark_is_nameless(const struct fsnotify_mark *mark);
+struct file_mark *nameless_find(struct inode *inode);
 void nameless_end(struct nameless_mark *nm);
 int nameless_init(void);
 void nameless_exit(void);
@@ -138,11 +142,14 @@ static inline struct file_mark *file_mark_of(struct fsnotify_mark *mark)
 int file_marks_init(void);
 void file_marks_exit(void);
 
+struct file_mark *file_mark_find(struct inode *inode, struct fsnotify_group *group);
 int file_mark_attach(struct knote *kn);
 void file_mark_detach(struct knote *kn);
 int file_mark_uses(struct knote *kn);
 int file_mark_follow(struct knote *kn);
-void file_mark_renewed(struct file_mark *fm, struct nameless_mark *nm);
+struct nameless_mark *file_mark_replace(struct file_mark *fm, struct nameless_mark *nm);
+bool file_mark_renewed(struct file_mark *fm, struct nameless_mark *nm, bool told);
+bool file_mark_is(struct file_mark *fm, const struct fsnotify_mark *mark);
 void file_marks_count(void);
 void file_marks_uncount(void);
 

@@ -28,28 +28,48 @@ static struct workqueue_struct *renew_wq;
 #define DONE_AFTER	20
 #define TRIES		100
 
-/* Returns NULL if fsnotify does not want any mark on it. */
 static struct nameless_mark *nameless_make(struct file_mark *fm)
 {
-	struct nameless_mark *nm;
-	int ret, tries = 0;
-
 	/* There is nobody to tell that there is no memory. */
-	nm = kzalloc(sizeof(*nm), GFP_KERNEL | __GFP_NOFAIL);
+	struct nameless_mark *nm = kzalloc(sizeof(*nm), GFP_KERNEL | __GFP_NOFAIL);
+
 	file_marks_count();
 	fsnotify_init_mark(&nm->mark, nameless_group);
-	nm->mark.mask = READ_ONCE(fm->mark.mask);
 	nm->fm = fm;
 	/* So that there is a teller for whoever calls it: until it is freed. */
 	refcount_inc(&fm->mark.refcnt);
-	do {
-		ret = fsnotify_add_inode_mark(&nm->mark, fm->inode, 0);
-		if (!ret)
-			return nm;
+	return nm;
+}
+
+/* Returns false if fsnotify does not want any mark on it. */
+static bool nameless_put_on(struct nameless_mark *nm)
+{
+	int tries = 0;
+
+	while (fsnotify_add_inode_mark(&nm->mark, nm->fm->inode, 0)) {
+		if (++tries == TRIES)
+			return false;
 		schedule_timeout_uninterruptible(1);
-	} while (++tries < TRIES);
+	}
+	return true;
+}
+
+/*
+ * The file may be lost again meanwhile, and its mark be replaced by somebody else who
+ * gives up this one before it is put on.
+ */
+static void replace_mark(struct file_mark *fm)
+{
+	struct nameless_mark *nm = nameless_make(fm), *old;
+
+	/* One reference is the file_mark's, one is ours. */
+	refcount_inc(&nm->mark.refcnt);
+	old = file_mark_replace(fm, nm);
+	if (old)
+		nameless_end(old);
+	if (!file_mark_renewed(fm, nm, nameless_put_on(nm)))
+		fsnotify_destroy_mark(&nm->mark, nameless_group);
 	fsnotify_put_mark(&nm->mark);
-	return NULL;
 }
 
 /* Have the file told of again. It is pinned, and so are the mark and the module. */
@@ -57,13 +77,10 @@ static void renew(struct file_mark *fm)
 {
 	struct super_block *sb = fm->inode->i_sb;
 	struct inode *inode = fm->inode;
-	struct nameless_mark *nm;
 
 	/* From here on it may be lost again. */
 	atomic_set_release(&fm->lost, 0);
-	nm = nameless_make(fm);
-	if (nm)
-		file_mark_renewed(fm, nm);
+	replace_mark(fm);
 	teller_put(&fm->teller);
 	iput(inode);
 	deactivate_super(sb);
@@ -83,14 +100,38 @@ static void renew_in_worker(struct work_struct *work)
 	renew(container_of(work, struct file_mark, work));
 }
 
+/*
+ * Who only frees memory has not removed the name, and has other things to do; nor may
+ * he come back to user space soon.
+ */
 static void renew_soon(struct file_mark *fm)
 {
 	init_task_work(&fm->call, renew_in_task);
-	if (!(current->flags & PF_KTHREAD) &&
+	if (!(current->flags & (PF_KTHREAD | PF_IO_WORKER | PF_MEMALLOC)) &&
 	    !task_work_add(current, &fm->call, TWA_RESUME))
 		return;
 	INIT_WORK(&fm->work, renew_in_worker);
 	queue_work(renew_wq, &fm->work);
+}
+
+/*
+ * What renew() needs. It is there as long as anybody has the file open; else nobody
+ * is to be told any more. The file system comes last, since to give it back may take
+ * a lock of it that the caller has. Until then it cannot go: either the caller keeps
+ * it, or is about to end it himself.
+ */
+static bool pin(struct file_mark *fm)
+{
+	if (!try_module_get(THIS_MODULE))
+		return false;
+	if (!igrab(fm->inode))
+		goto put_module;
+	if (atomic_inc_not_zero(&fm->inode->i_sb->s_active))
+		return true;
+	iput(fm->inode);
+put_module:
+	module_put(THIS_MODULE);
+	return false;
 }
 
 /*
@@ -100,29 +141,16 @@ static void renew_soon(struct file_mark *fm)
 void file_mark_lost(struct fsnotify_mark *mark, struct fsnotify_group *group)
 {
 	struct file_mark *fm = file_mark_of(mark);
-	struct super_block *sb;
 
 	if (!refcount_inc_not_zero(&fm->teller.refs))
 		return;
-	sb = fm->inode->i_sb;
-	/* Who has it open keeps both. */
-	if (!atomic_inc_not_zero(&sb->s_active))
-		goto put_teller;
-	if (!igrab(fm->inode))
-		goto put_super;
-	/* If the module goes, no knote is left, and somebody else has the teller. */
-	if (!try_module_get(THIS_MODULE))
-		goto put_inode;
-	if (!atomic_xchg(&fm->lost, 1)) {
-		renew_soon(fm);
-		return;
+	if (file_mark_is(fm, mark) && !atomic_xchg(&fm->lost, 1)) {
+		if (pin(fm)) {
+			renew_soon(fm);
+			return;
+		}
+		atomic_set_release(&fm->lost, 0);
 	}
-	module_put(THIS_MODULE);
-put_inode:
-	iput(fm->inode);
-put_super:
-	deactivate_super(sb);
-put_teller:
 	teller_put(&fm->teller);
 }
 
@@ -144,6 +172,12 @@ static const struct fsnotify_ops nameless_ops = {
 bool mark_is_nameless(const struct fsnotify_mark *mark)
 {
 	return mark->group == nameless_group;
+}
+
+/* The mark that the inode has, with a reference, or NULL. */
+struct file_mark *nameless_find(struct inode *inode)
+{
+	return file_mark_find(inode, nameless_group);
 }
 
 /* Its file_mark ends, or has got another. */

@@ -12,6 +12,7 @@
 
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/mount.h>
 
 #include "../compat.h"
 #include "../kqueue.h"
@@ -34,23 +35,27 @@ unsigned int vnode_flags(const struct file *file)
 
 /*
  * Is it a file that has, or had, a name? Sockets, pipes, memory and the like are
- * in file systems that nobody can mount, many of them as one inode. Queues have the
- * device's.
+ * in file systems that nobody can mount, many of them as one inode, or that the kernel
+ * has mounted for itself. Queues have the device's.
  */
 static bool has_vnode(const struct file *file)
 {
 	return !(file_inode(file)->i_sb->s_flags & SB_NOUSER) &&
+	       !(file->f_path.mnt->mnt_flags & MNT_INTERNAL) &&
 	       !file_is_kqueue(file);
 }
 
 /*
- * Who could open it may watch it. Of a descriptor that only stands for a name that
- * says nothing: then he must be able to read it, as for inotify.
+ * Who could open it may watch it; who could only write it, not what others do who
+ * change nothing. Of a descriptor that only stands for a name that says nothing: then
+ * he must be able to read it, as for inotify.
  */
-static bool may_watch(struct file *file)
+static bool may_watch(struct file *file, u32 fflags)
 {
-	return (file->f_mode & (FMODE_READ | FMODE_WRITE)) ||
-	       !file_permission(file, MAY_READ);
+	fmode_t enough = fflags & FILE_USE_NOTES ? FMODE_READ :
+						   FMODE_READ | FMODE_WRITE;
+
+	return (file->f_mode & enough) || !file_permission(file, MAY_READ);
 }
 
 /* --- Hints ------------------------------------------------------------------- */
@@ -135,7 +140,23 @@ static int prepare(struct knote *kn, u32 fflags)
 	return ret;
 }
 
-/* Begin with what happens from now on. Returns 0 or a negative errno. */
+/* A directory can only be removed once: that it is comes first, if so. Is it? */
+static bool take_removed(struct knote *kn, struct file_mark *fm)
+{
+	bool removed;
+
+	file_mark_lock(fm);
+	removed = fm->last[HINT_DELETE];
+	if (removed)
+		take_hint(kn, HINT_DELETE);
+	file_mark_unlock(fm);
+	return removed;
+}
+
+/*
+ * Begin with what happens from now on. Returns as attach. Whether a directory was
+ * removed before that, nobody can tell who removes it at the same time.
+ */
 static int begin(struct knote *kn)
 {
 	struct file_mark *fm = knote_file_mark(kn);
@@ -147,7 +168,10 @@ static int begin(struct knote *kn)
 	kn->poll.vnode.seen = fm->now;
 	arm(kn, fm);
 	file_mark_unlock(fm);
-	return is_dir(kn) ? file_mark_follow(kn) : 0;
+	if (!is_dir(kn))
+		return 0;
+	ret = file_mark_follow(kn);
+	return ret ? ret : take_removed(kn, fm);
 }
 
 static int vnode_attach(struct knote *kn)
@@ -159,14 +183,14 @@ static int vnode_attach(struct knote *kn)
 
 	if ((kn->sfflags & ~VNODE_NOTES) || !has_vnode(file))
 		return -EINVAL;
-	if (!may_watch(file))
+	if (!may_watch(file, kn->sfflags))
 		return -EACCES;
 	ret = file_mark_attach(kn);
 	if (ret)
 		return ret;
 	get_file(file);
 	ret = begin(kn);
-	if (ret)
+	if (ret < 0)
 		vnode_detach(kn);
 	return ret;
 }
@@ -179,6 +203,8 @@ static int vnode_touch(struct knote *kn, const struct kevent_record *kev)
 
 	if (kev->fflags & ~VNODE_NOTES)
 		return -EINVAL;
+	if (!may_watch(kn->poll.file, kev->fflags))
+		return -EACCES;
 	ret = prepare(kn, kev->fflags);
 	if (ret)
 		return ret;

@@ -387,6 +387,26 @@ TEST_F(vnode, path_forbidden)
 		kq_vnode(kq_open(), open("file", O_PATH), 0, CHANGES)));
 }
 
+/* Who can only write a file is not told what others do who change nothing. */
+TEST_F(vnode, only_writable)
+{
+	int fd;
+
+	if (geteuid())
+		SKIP(return, "only root can become somebody else");
+	ASSERT_EQ(0, chmod("file", 0622));
+	ASSERT_EQ(0, seteuid(ALICE));
+	fd = open("file", O_WRONLY);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(EACCES, kq_vnode(self->kq, fd, 0, NOTE_WRITE | NOTE_READ));
+	ASSERT_EQ(0, kq_vnode(self->kq, fd, EV_CLEAR, CHANGES));
+	ASSERT_EQ(EACCES, kq_vnode(self->kq, fd, EV_CLEAR, NOTE_OPEN));
+	ASSERT_EQ(0, seteuid(0));
+	ASSERT_TRUE(write_at("file", 0, 0, 1));
+	ASSERT_HINT(self->kq, fd, NOTE_WRITE);
+	ASSERT_EQ(0, kq_vnode(self->kq, fd, EV_CLEAR, NOTE_OPEN));
+}
+
 /* FIFOs and devices have names as well. */
 TEST_F(vnode, fifos_devices)
 {
@@ -403,13 +423,17 @@ TEST_F(vnode, fifos_devices)
 /* What never had a name cannot be watched. */
 TEST_F(vnode, nameless)
 {
-	int fd[7], i, n = 0;
+	int fd[8], i, n = 0;
 
 	ASSERT_EQ(0, pipe(fd));
 	n = 2;
 	fd[n++] = socket(AF_UNIX, SOCK_STREAM, 0);
 	fd[n++] = eventfd(0, 0);
 	fd[n++] = memfd_create("memory", 0);
+	fd[n++] = memfd_create("huge", MFD_HUGETLB);
+	/* Not all kernels have such pages. */
+	if (fd[n - 1] < 0)
+		n--;
 	fd[n++] = epoll_create1(0);
 	fd[n++] = kq_open();
 	for (i = 0; i < n; i++)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* EVFILT_VNODE on directories: what comes and goes in them, and that they go. */
+#include <sys/statvfs.h>
+
 #include "files.h"
 #include "quota.h"
 
@@ -200,6 +202,56 @@ TEST_F(dir, deep)
 	ASSERT_HINT(self->kq, fd[1999], NOTE_WRITE);
 	ASSERT_EQ(0, close(fd[1999]));
 	ASSERT_NONE(self->kq);
+}
+
+static unsigned long free_inodes(void)
+{
+	struct statvfs fs;
+
+	return statvfs(".", &fs) ? 0 : fs.f_ffree;
+}
+
+/* Moved into each other while they were watched, they are not kept after that. */
+TEST_F(dir, circle)
+{
+	int kq = kq_open(), a, b;
+	unsigned long before;
+
+	if (geteuid())
+		SKIP(return, "only root can mount");
+	ASSERT_TRUE(own_mounts());
+	ASSERT_EQ(0, mount_tmpfs(self->folder.path));
+	ASSERT_EQ(0, chdir(self->folder.path));
+	before = free_inodes();
+	ASSERT_EQ(0, mkdir("a", 0700));
+	ASSERT_EQ(0, mkdir("a/b", 0700));
+	a = open("a", O_RDONLY);
+	b = open("a/b", O_RDONLY);
+	ASSERT_EQ(0, watch(kq, b));
+	ASSERT_EQ(0, rename("a/b", "b"));
+	ASSERT_EQ(0, rename("a", "b/a"));
+	ASSERT_EQ(0, watch(self->kq, a));
+	ASSERT_EQ(0, close(a));
+	ASSERT_EQ(0, close(b));
+	ASSERT_EQ(0, rmdir("b/a"));
+	ASSERT_EQ(0, rmdir("b"));
+	ASSERT_TRUE(WAIT_FOR(free_inodes() == before));
+}
+
+/* That it was removed before is told once, to everybody who asks. */
+TEST_F(dir, removed_before)
+{
+	int kq = kq_open();
+
+	ASSERT_EQ(0, rmdir("a"));
+	ASSERT_EQ(0, watch(self->kq, self->a));
+	ASSERT_HINT(self->kq, self->a, NOTE_DELETE);
+	ASSERT_EQ(0, watch(kq, self->a));
+	ASSERT_HINT(kq, self->a, NOTE_DELETE);
+	ASSERT_NONE(self->kq);
+	ASSERT_NONE(kq);
+	ASSERT_EQ(0, fchmod(self->a, 0750));
+	ASSERT_HINT(self->kq, self->a, NOTE_ATTRIB);
 }
 
 /* What was read of it is told to who asks for that. */
