@@ -64,7 +64,7 @@ man:
 
 selftests: lib tools
 	+dir='$(KSELFTEST)'; \
-	[ -n "$$dir" ] || { selftests/qemu/deps uring xz && \
+	[ -n "$$dir" ] || { selftests/qemu/deps uring fuse xz && \
 		dir=$$(selftests/qemu/fetch kernel-files); } || exit 1; \
 	$(MAKE) -C selftests BUILD=$(BUILD) KSELFTEST="$$dir" all
 

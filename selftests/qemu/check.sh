@@ -143,7 +143,7 @@ build_programs() {
 
 # prepare_stages: all that is needed before the first one boots.
 prepare_stages() {
-	"$here/deps" cc m32 uring module w1 xz qemu || exit 1
+	"$here/deps" cc m32 uring fuse ext4 module w1 xz qemu || exit 1
 	choose_seed
 	lock
 	builtin=$build/linux-builtin

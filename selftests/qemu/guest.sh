@@ -40,7 +40,8 @@ copy_modules() {
 
 # Modules of the kernels themselves, for tests: each after those that it needs.
 kernel_modules='udp_tunnel ip6_udp_tunnel crc32c_generic libcrc32c sctp tipc vsock
-	vmw_vsock_virtio_transport_common vsock_loopback'
+	vmw_vsock_virtio_transport_common vsock_loopback loop crc16 mbcache jbd2 ext4
+	overlay fuse'
 
 # copy_kernel_modules FROM TO: those of $kernel_modules that the kernel in FROM has.
 copy_kernel_modules() {
@@ -65,6 +66,12 @@ make_modprobe() {
 	END
 }
 
+# A file system for tests is made where it is used.
+copy_mke2fs() {
+	mke2fs=$(PATH=$PATH:/sbin:/usr/sbin; command -v mke2fs) || return 0
+	cp -L "$mke2fs" "$1"
+}
+
 # make_initrd DIR MODULES FILE [JOB...]: the guest's root file system for the
 # kernel in DIR, with the modules below the folder MODULES; each JOB is a line
 # of /etc/job, see init.
@@ -86,6 +93,7 @@ make_initrd() {
 	copy_programs "$build/selftests" "$root/tests"
 	copy_programs "$build/bench" "$root/bench"
 	copy_programs "$build/fuzz" "$root/fuzz"
+	copy_mke2fs "$root/sbin" || exit 1
 	copy_libraries "$root" || exit 1
 	printf '%s\n' "$@" "kernel_modules='$kernel_modules'" >"$root/etc/job"
 	printf '%s\n' "$command" >"$root/etc/command"
