@@ -54,7 +54,10 @@ static void happened(struct file_mark *fm, enum file_hint hint)
 /*
  * A name has come or gone, of several perhaps that do so at the same time: the
  * count may have changed for others already whose events are yet to come. If it
- * has not changed at all, one has come and one has gone.
+ * has not changed at all, one has come and one has gone. Or it was not counted: where
+ * the server of a FUSE file system gives each name an inode of its own, a name that
+ * comes is not. But the server may have told the right count since, and then one has
+ * gone. Better one hint too many than the other one lost.
  *
  * A directory has one name. That it has gone shows if it was renamed over.
  */
