@@ -96,8 +96,9 @@ LINT =
 lint:
 	+@exec env BUILD=$(BUILD) selftests/lint/run $(ONLY)
 
+# With booting it takes less than a minute, but for the kernel that checks itself.
 demo:
-	+@$(RUN) exec -n demo demo
+	+@$(RUN) exec -n demo demo $(if $(filter debug,$(KERNEL)),-t 240)
 
 shell:
 	+@$(RUN) shell
@@ -129,7 +130,7 @@ help:
 	@echo "  make clean       remove build/, where everything goes that is built"
 	@echo
 	@echo "In QEMU, with Debian's kernels; what is missing is installed and fetched:"
-	@echo "  make demo        an echo server, a log file, a timer: one program, one queue"
+	@echo "  make demo        a server and all that happens to it: one process, one queue"
 	@echo "  make lint        static checks; the tests under AddressSanitizer and UBSAN"
 	@echo "  make check       all selftests under the kernels 6.1 and 6.12"
 	@echo "  make check-debug the same under a debug kernel, with fuzzer and tests inside"

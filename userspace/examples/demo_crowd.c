@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * demo: the visitors. One process for each client, and one that writes a log.
+ * demo: the crowd. One process for each client, their parent, and another program,
+ * which writes a log.
  */
 #include <err.h>
-#include <errno.h>
-#include <stdbool.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -30,10 +31,10 @@ size_t client_bytes(int id)
 	return ROUNDS * round_size(id);
 }
 
-int log_line(char *buf, size_t size, int n)
+int tail_line(char *buf, size_t size, int n)
 {
-	return snprintf(buf, size, "line %d of %d, from process next door\n",
-			n, LOG_LINES);
+	return snprintf(buf, size, "line %d of %d, from the process next door\n",
+			n, TAIL_LINES);
 }
 
 /* Bytes that no other client and no other round has in this order. */
@@ -89,119 +90,117 @@ static int connect_to(const struct sockaddr_in *server, bool heavy)
 	return fd;
 }
 
-/* The life of a client. Returns its exit status. */
-static int be_client(int id, const struct sockaddr_in *server, int gate)
+/* Returns the status for the greeting that the server has, a line. */
+static int hear_greeting(int fd)
+{
+	char line[sizeof(settings.greeting)];
+	size_t len = 0;
+
+	while (len < sizeof(line) && read_all(fd, line + len, 1) &&
+	       line[len] != '\n')
+		len++;
+	if (len == sizeof(line))
+		return FAILED;
+	line[len] = '\0';
+	if (!strcmp(line, first_settings.greeting))
+		return HEARD_FIRST;
+	return strcmp(line, second_settings.greeting) ? FAILED : HEARD_SECOND;
+}
+
+/* Send and get back as much as there is to, and compare. */
+static bool talk(int fd, int id)
 {
 	static unsigned char out[HEAVY_SIZE], in[HEAVY_SIZE];
-	int fd = connect_to(server, is_heavy(id));
 	size_t size = round_size(id);
 	int round;
 
-	if (fd < 0) {
-		warn("client %d: cannot connect", id);
-		return 1;
-	}
-	/* Nobody writes to the gate: it ends when all clients are there. */
-	if (read(gate, in, 1) != 0) {
-		warnx("client %d: the gate did not open", id);
-		return 1;
-	}
 	for (round = 0; round < ROUNDS; round++) {
 		fill(out, size, id, round);
 		if (!write_all(fd, out, size) || !read_all(fd, in, size)) {
 			warn("client %d: round %d broke off", id, round);
-			return 1;
+			return false;
 		}
 		if (memcmp(in, out, size) != 0) {
 			warnx("client %d: round %d: the echo differs", id,
 			      round);
-			return 1;
+			return false;
 		}
 	}
-	return close(fd) ? 1 : 0;
+	return true;
 }
 
-/* Returns the exit status of the logger. */
-static int be_logger(int log)
+/* The server has the last word. */
+static bool hear_goodbye(int fd)
 {
-	const struct timespec pause = { .tv_nsec = LOG_PAUSE_MS * 1000000L };
+	char buf[sizeof(GOODBYE)] = "";
+
+	return read_all(fd, buf, sizeof(GOODBYE) - 1) && !strcmp(buf, GOODBYE) &&
+	       read(fd, buf, 1) == 0;
+}
+
+/* The life of a client. Returns its exit status. */
+static int be_client(int id, const struct sockaddr_in *server, int gate)
+{
+	int fd = connect_to(server, is_heavy(id)), status;
+	char byte;
+
+	if (fd < 0) {
+		warn("client %d: cannot connect", id);
+		return FAILED;
+	}
+	status = hear_greeting(fd);
+	if (status == FAILED) {
+		warnx("client %d: was not greeted", id);
+		return FAILED;
+	}
+	/* Nobody writes to the gate: it ends when all clients are there. */
+	if (read(gate, &byte, 1) != 0) {
+		warnx("client %d: the gate did not open", id);
+		return FAILED;
+	}
+	if (!talk(fd, id))
+		return FAILED;
+	if (is_heavy(id) && !hear_goodbye(fd)) {
+		warnx("client %d: no goodbye", id);
+		return FAILED;
+	}
+	return close(fd) ? FAILED : status;
+}
+
+int be_clients(const struct scene *scene, int gate)
+{
+	int id, ended = 0;
+	pid_t pid;
+
+	for (id = 0; id < CLIENTS; id++) {
+		pid = fork();
+		if (pid < 0)
+			err(FAILED, "cannot start a process");
+		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			_exit(be_client(id, &scene->address, gate));
+		}
+	}
+	while (wait(NULL) > 0)
+		ended++;
+	return ended == CLIENTS ? DONE : FAILED;
+}
+
+int be_other_program(const struct scene *scene, int unused)
+{
+	const struct timespec pause = { .tv_nsec = TAIL_PAUSE_MS * 1000000L };
+	int fd = open(TAIL_FILE, O_WRONLY | O_APPEND | O_CLOEXEC);
 	char line[80];
 	int n;
 
-	for (n = 1; n <= LOG_LINES; n++) {
-		if (!write_all(log, line, log_line(line, sizeof(line), n))) {
-			warn("logger");
-			return 1;
-		}
+	(void)scene;
+	(void)unused;
+	if (fd < 0)
+		err(FAILED, "%s", TAIL_FILE);
+	for (n = 1; n <= TAIL_LINES; n++) {
+		if (!write_all(fd, line, tail_line(line, sizeof(line), n)))
+			err(FAILED, "%s", TAIL_FILE);
 		nanosleep(&pause, NULL);
 	}
-	return 0;
-}
-
-/* fork(), which must not fail; the child does not outlive the time limit. */
-static pid_t start_process(void)
-{
-	pid_t pid = fork();
-
-	if (pid < 0)
-		err(1, "cannot start a process");
-	if (pid == 0)
-		alarm(TIME_LIMIT_S);
-	return pid;
-}
-
-/* Wait for the children there are. Returns how many failed, 255 at most. */
-static int count_failed(void)
-{
-	int status, failed = 0;
-
-	while (wait(&status) > 0)
-		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-			failed++;
-	return failed < 255 ? failed : 255;
-}
-
-static int all_clients(const struct sockaddr_in *server, int gate)
-{
-	int id;
-
-	for (id = 0; id < CLIENTS; id++)
-		if (start_process() == 0)
-			_exit(be_client(id, server, gate));
-	return count_failed();
-}
-
-struct crowd crowd_start(const struct sockaddr_in *server, int gate, int log,
-			 const int *close_fds)
-{
-	struct crowd crowd;
-	const int *fd;
-
-	crowd.clients = start_process();
-	if (crowd.clients == 0) {
-		for (fd = close_fds; *fd >= 0; fd++)
-			close(*fd);
-		_exit(all_clients(server, gate));
-	}
-	crowd.logger = start_process();
-	if (crowd.logger == 0) {
-		for (fd = close_fds; *fd >= 0; fd++)
-			close(*fd);
-		_exit(be_logger(log));
-	}
-	return crowd;
-}
-
-static unsigned int wait_for(pid_t pid)
-{
-	int status;
-
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return 1;
-	return WEXITSTATUS(status);
-}
-
-unsigned int crowd_wait(const struct crowd *crowd)
-{
-	return wait_for(crowd->clients) + wait_for(crowd->logger);
+	return DONE;
 }
