@@ -98,7 +98,8 @@ struct settings {
 };
 
 /**
- * struct totals - of the statistics
+ * struct totals - what several parts want to know
+ * @told_until: all that had happened by then was told, in ns
  * @calls: of kevent() that returned events
  * @events: that they returned
  * @processes: clients that live
@@ -107,6 +108,7 @@ struct settings {
  * @lines: of the other program's log
  */
 struct totals {
+	unsigned long long told_until;
 	unsigned int calls, events;
 	unsigned int processes, clients;
 	unsigned long long bytes_out;

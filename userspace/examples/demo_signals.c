@@ -41,5 +41,6 @@ void signals_start(void)
 void signals_check(void)
 {
 	check(hups == 1 && terms == 1 && strangers == 0,
-	      "%u SIGHUP and %u SIGTERM came, from the operator", hups, terms);
+	      "%u SIGHUP and %u SIGTERM came, %u from others than the operator",
+	      hups, terms, strangers);
 }
