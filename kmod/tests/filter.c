@@ -67,8 +67,8 @@ static void filter_busy(struct kunit *test)
 {
 	static const int taken[] = {
 		EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT, EVFILT_EMPTY,
-		EVFILT_SIGNAL, EVFILT_PROC, EVFILT_PROCDESC, EVFILT_TIMER,
-		EVFILT_USER, EVFILT_TEST_COUNT,
+		EVFILT_VNODE, EVFILT_FS, EVFILT_SIGNAL, EVFILT_PROC,
+		EVFILT_PROCDESC, EVFILT_TIMER, EVFILT_USER, EVFILT_TEST_COUNT,
 	};
 	const struct kevent_filter *owner;
 	unsigned int i;

@@ -397,7 +397,7 @@ struct knote *find_knote(struct kqueue *kq, u64 ident, s16 filter)
 	struct knote *kn;
 
 	if (filter != EVFILT_READ && filter != EVFILT_WRITE &&
-	    filter != EVFILT_EXCEPT)
+	    filter != EVFILT_EXCEPT && filter != EVFILT_VNODE)
 		return find_ident(kq, ident, filter);
 
 	kn = ident < kq->nfds ? kq->fds[ident] : NULL;
