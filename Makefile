@@ -150,6 +150,7 @@ help:
 	@echo "  FUZZ='-j 8'      fuzz: further options of kevent-fuzz (-h shows them)"
 	@echo "  TEST=timer       check...: only these tests (selftests/<room>/<name>.c, kunit,"
 	@echo "                   fuzz), or all of a room (TEST=filters)"
+	@echo "  KEVENT_RACE_SECONDS=20  check...: let each race last so long, 60 at most"
 	@echo "  NAME=double-free check-planted: only these (selftests/planted/<name>.patch)"
 	@echo "  ONLY=sparse      lint: only these checks (listed in selftests/lint/run)"
 	@echo "  W=1              with more warnings, as errors (check always does so)"

@@ -10,6 +10,7 @@
 
 debug_stages='debug debug-4cpus debug-builtin'
 fuzz_seconds=120
+most_races=20	# no test program has more
 
 # The debug kernel runs everything with two CPUs. Again with four, only what may
 # depend on their number: how threads meet. And again with the module built in,
@@ -25,6 +26,7 @@ describe() {
 	case $1 in
 	debug*) kernel=debug limit=900 wanted="kunit $tests" ;;
 	esac
+	limit=$((limit + most_races * KEVENT_RACE_SECONDS))
 	case $1 in
 	debug-4cpus) cpus=4 leaks=unloaded again=$for_4cpus ;;
 	debug-builtin) leaks=loaded again=$for_builtin ;;
@@ -49,9 +51,19 @@ meant() {
 		tr ' ' '\n' | awk 'NF && !seen[$0]++' | paste -s -d ' '
 }
 
+# How long each race lasts, instead of a second or two.
+choose_race_seconds() {
+	case ${KEVENT_RACE_SECONDS:=0} in
+	[0-9] | [1-5][0-9] | 60) ;;
+	*) die "KEVENT_RACE_SECONDS=$KEVENT_RACE_SECONDS: that is not how long," \
+		"0 to 60" ;;
+	esac
+}
+
 # Sets $tests to the names of all selftests, room by room, and TEST to those that
 # are to run.
 choose_tests() {
+	choose_race_seconds
 	${MAKE:-make} -s --no-print-directory -C "$top/selftests" list \
 		>"$tmp/list" || exit 1
 	sort -o "$tmp/list" "$tmp/list"
@@ -123,7 +135,8 @@ build_stage() {
 	make_initrd "$dir" "$modules" "$tmp/$1/initrd" mode=check \
 		"limit=$limit" "tests='$wanted'" \
 		"fuzz='-t $fuzz_seconds -s $SEED'" "fuzz_limit=$fuzz_limit" \
-		"leaks='$leaks'" "gcov='$gcov'"
+		"leaks='$leaks'" "gcov='$gcov'" \
+		"race_seconds=$KEVENT_RACE_SECONDS"
 }
 gcov=
 
