@@ -38,6 +38,14 @@ tmp=
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' HUP INT TERM
 
+# The newest folder of the cache whose name starts with $1.
+newest_cached() {
+	found=$(find "$cache" -maxdepth 1 -name "$1*" | sort -V | tail -n 1)
+	[ -n "$found" ] || return 1
+	say "apt has no newer one to download: using ${found##*/} from the cache"
+	echo "$found"
+}
+
 # Print "VERSION PACKAGE" for each of the packages that can be downloaded.
 candidates() {
 	apt-cache show --no-all-versions "$@" 2>/dev/null |
@@ -59,6 +67,14 @@ download() {
 	need_disk "$cache" "$(package_size "$@")" "${1%%=*}"
 	say "downloading $*"
 	apt-get -q -q -o APT::Sandbox::User=root download "$@" >&2
+}
+
+# Unpack the packages that lie in the current folder.
+unpack() {
+	for deb in *.deb; do
+		dpkg-deb -x "$deb" . || return 1
+	done
+	rm -f ./*.deb
 }
 
 # Print, as a tar file, the package of the kernel's source that lies in the

@@ -1,80 +1,25 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck shell=sh disable=SC2154 # lib.sh, which is sourced before, has $cache
+# shellcheck shell=sh disable=SC2154 # lib.sh and private.sh are sourced before
 #
 # Packages of the next release of Debian: the newest kernels are made for it,
-# and so are the tools that compile modules for them. apt looks them up and
-# downloads them from the archive that this machine uses anyway, but with lists
-# and settings of its own in the cache. The machine's are left alone.
+# and so are the tools that compile modules for them. See private.sh for how apt
+# gets them.
 
 suite=trixie
 within=$(cd "$(dirname "$0")" && pwd)/within
-private=$cache/apt-$suite
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # What a build needs beside what the kernel's headers depend on.
 build_tools='bash binutils coreutils dash diffutils findutils grep gzip make mawk
 	perl-base sed xz-utils'
-
-# Print where this machine's apt has Debian from. It knows which of its sources
-# that is once it has their lists.
-# shellcheck disable=SC2016 # apt-get expands it
-archive() {
-	apt-get indextargets --format '$(REPO_URI)' 'ORIGIN: Debian' \
-		'LABEL: Debian' 'COMPONENT: main' 2>/dev/null |
-		grep -E '^(https?|file|copy|mirror)' | head -n 1
-}
-
-# From the machine's settings, what tells how to reach the archive.
-print_settings() {
-	apt-config dump | grep '^Acquire::'
-	cat <<-END
-		#clear Acquire::Languages;
-		Acquire::Languages "none";
-		Acquire::GzipIndexes "true";
-		#clear APT::Architectures;
-		APT::Architectures { "amd64"; };
-		APT::Sandbox::User "root";
-		APT::Update::Error-Mode "any";
-		Dir::Etc::main "/dev/null";
-		Dir::Etc::parts "/dev/null";
-		Dir::Etc::preferences "/dev/null";
-		Dir::Etc::preferencesparts "/dev/null";
-		Dir::Etc::sourcelist "$private/sources.list";
-		Dir::Etc::sourceparts "/dev/null";
-		Dir::State "$private";
-		Dir::State::status "$private/status";
-		Dir::Cache "$private";
-		Dir::Cache::srcpkgcache "";
-	END
-}
-
-# Refresh the lists of that release, at most once in a run.
-trixie_update() {
-	[ -z "$trixie_updated" ] || return 1
-	trixie_updated=yes
-	say "refreshing the package lists of $suite and $suite-backports"
-	apt-get -q -q update </dev/null >&2 && : >"$private/updated" && return
-	say "the lists of $suite cannot be had, see above. Should a key be" \
-		"missing: apt-get install debian-archive-keyring"
-	return 1
-}
-trixie_updated=
 
 # Have all calls of apt be about that release, with lists of today.
 trixie_use() {
 	uri=$(archive)
 	[ -n "$uri" ] || { apt_update && uri=$(archive); }
 	[ -n "$uri" ] || return 1
-	# An older file is left alone: apt's cache is good for that one only.
-	mkdir -p "$private/lists/partial" "$private/archives/partial" &&
-		: >>"$private/status" &&
-		print_settings >"$private/apt.conf" || return 1
-	for word in $suite $suite-backports; do
-		echo "deb [signed-by=$keyring] $uri $word main"
-	done >"$private/sources.list"
-	export APT_CONFIG="$private/apt.conf"
-	[ -n "$(find "$private/updated" -mtime -1 2>/dev/null)" ] ||
-		trixie_update || :
+	private_use $suite "$suite and $suite-backports" \
+		"deb [signed-by=$keyring] $uri $suite main" \
+		"deb [signed-by=$keyring] $uri $suite-backports main"
 }
 
 # The packages that the packages need, but for the kernel's own.
