@@ -62,7 +62,7 @@ tools: lib
 man:
 	$(MAKE) -C userspace BUILD=$(BUILD) man
 
-selftests: lib tools
+selftests: lib tools examples
 	+dir='$(KSELFTEST)'; \
 	[ -n "$$dir" ] || { selftests/qemu/deps uring fuse xz && \
 		dir=$$(selftests/qemu/fetch kernel-files); } || exit 1; \

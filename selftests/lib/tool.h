@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* For tests of the tools: one that runs, as a program of its own, and what it says. */
+/*
+ * For tests of whole programs, the tools and examples: one that runs, as a process of
+ * its own, and what it says.
+ */
 #ifndef KEVENT_SELFTESTS_TOOL_H
 #define KEVENT_SELFTESTS_TOOL_H
 
@@ -20,7 +23,7 @@ struct tool {
 	size_t heard;		/* how much of that was looked at */
 };
 
-/* It lies beside the folder of the tests. */
+/* Its folder lies beside that of the tests: "tools", if the name has none. */
 static inline void find_tool(char *path, size_t size, const char *name)
 {
 	ssize_t len = readlink("/proc/self/exe", path, size - 1);
@@ -29,7 +32,7 @@ static inline void find_tool(char *path, size_t size, const char *name)
 	path[len > 0 ? len : 0] = '\0';
 	for (i = 0; i < 2 && strrchr(path, '/'); i++)
 		*strrchr(path, '/') = '\0';
-	strncat(path, "/tools/", size - strlen(path) - 1);
+	strncat(path, strchr(name, '/') ? "/" : "/tools/", size - strlen(path) - 1);
 	strncat(path, name, size - strlen(path) - 1);
 }
 
@@ -94,6 +97,21 @@ static inline const char *line_with(struct tool *tool, const char *text)
 }
 
 #define ASSERT_SAYS(text)	ASSERT_NE(NULL, line_with(&self->tool, text))
+
+/* Is the next line this one, with nothing before it? */
+static inline bool line_is(struct tool *tool, const char *text)
+{
+	const char *line = line_with(tool, "");
+	size_t len = strlen(text);
+
+	if (line && !strncmp(line, text, len) && line[len] == '\n')
+		return true;
+	if (line)
+		printf("# it does not say '%s', but:\n%s", text, line);
+	return false;
+}
+
+#define ASSERT_NEXT(text)	ASSERT_TRUE(line_is(&self->tool, text))
 
 /* Has it said so, or will it, at any time? */
 #define ASSERT_SAID(text)						\
