@@ -91,6 +91,9 @@ check check-debug check-all coverage:
 check-planted:
 	+@exec env BUILD=$(BUILD) NAME='$(NAME)' JOBS='$(JOBS)' selftests/planted/run
 
+check-programs:
+	+@exec env BUILD=$(BUILD) KERNEL='$(KERNEL)' NAME='$(NAME)' selftests/programs/run
+
 # make has a variable of this name by itself: "lint".
 LINT =
 lint:
@@ -137,6 +140,7 @@ help:
 	@echo "  make check-all   all that, and under the newest and the real-time kernel"
 	@echo "  make coverage    which lines of the module the tests reach"
 	@echo "  make check-planted  do the tests find bugs? Plants some, one at a time"
+	@echo "  make check-programs  do programs of others work? Their own tests, with kqueue"
 	@echo "  make bench       compare with epoll, poll and select"
 	@echo "  make fuzz        random use and abuse of the module, checked as far as can be"
 	@echo "  make shell       a guest to play in, with the module loaded"
@@ -151,7 +155,8 @@ help:
 	@echo "  TEST=timer       check...: only these tests (selftests/<room>/<name>.c, kunit,"
 	@echo "                   fuzz), or all of a room (TEST=filters)"
 	@echo "  KEVENT_RACE_SECONDS=20  check...: let each race last so long, 60 at most"
-	@echo "  NAME=double-free check-planted: only these (selftests/planted/<name>.patch)"
+	@echo "  NAME=double-free check-planted: only these (selftests/planted/<name>.patch);"
+	@echo "                   check-programs: only these (selftests/programs/<name>/)"
 	@echo "  ONLY=sparse      lint: only these checks (listed in selftests/lint/run)"
 	@echo "  W=1              with more warnings, as errors (check always does so)"
 	@echo "  PREFIX= DESTDIR= install, uninstall: where to (/usr/local)"
@@ -160,6 +165,6 @@ help:
 
 .PHONY: all module need_headers lib tools examples man selftests bench-programs \
 	fuzz-program install uninstall check check-debug check-all check-planted \
-	coverage lint demo shell bench fuzz clean help
+	check-programs coverage lint demo shell bench fuzz clean help
 
 endif

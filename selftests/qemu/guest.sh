@@ -10,6 +10,7 @@ append=			# more options for the kernel
 command=		# what the guest is to run, see init
 cpus=2
 patience=3600		# seconds for a guest altogether; 0: as long as it takes
+extra=			# folders, what is in which a guest gets as well
 
 # copy_programs FROM TO: all programs of the folder FROM, without symbols.
 copy_programs() {
@@ -97,8 +98,9 @@ make_initrd() {
 	copy_libraries "$root" || exit 1
 	printf '%s\n' "$@" "kernel_modules='$kernel_modules'" >"$root/etc/job"
 	printf '%s\n' "$command" >"$root/etc/command"
-	(cd "$root" && find . | "$busybox" cpio -o -H newc -R 0:0) >"$initrd" ||
-		die "cannot pack the guest's files into $initrd"
+	for folder in "$root" $extra; do
+		(cd "$folder" && find . | "$busybox" cpio -o -H newc -R 0:0) || exit 1
+	done >"$initrd" || die "cannot pack the guest's files into $initrd"
 }
 
 # A kernel without a root file system gets as far as to miss it.
