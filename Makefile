@@ -92,7 +92,8 @@ check-planted:
 	+@exec env BUILD=$(BUILD) NAME='$(NAME)' JOBS='$(JOBS)' selftests/planted/run
 
 check-programs:
-	+@exec env BUILD=$(BUILD) KERNEL='$(KERNEL)' NAME='$(NAME)' selftests/programs/run
+	+@exec env BUILD=$(BUILD) KERNEL='$(KERNEL)' PROGRAM='$(PROGRAM)' \
+		selftests/programs/run
 
 # make has a variable of this name by itself: "lint".
 LINT =
@@ -155,8 +156,8 @@ help:
 	@echo "  TEST=timer       check...: only these tests (selftests/<room>/<name>.c, kunit,"
 	@echo "                   fuzz), or all of a room (TEST=filters)"
 	@echo "  KEVENT_RACE_SECONDS=20  check...: let each race last so long, 60 at most"
-	@echo "  NAME=double-free check-planted: only these (selftests/planted/<name>.patch);"
-	@echo "                   check-programs: only these (selftests/programs/<name>/)"
+	@echo "  NAME=double-free check-planted: only these (selftests/planted/<name>.patch)"
+	@echo "  PROGRAM=entr     check-programs: only these (selftests/programs/<name>/)"
 	@echo "  ONLY=sparse      lint: only these checks (listed in selftests/lint/run)"
 	@echo "  W=1              with more warnings, as errors (check always does so)"
 	@echo "  PREFIX= DESTDIR= install, uninstall: where to (/usr/local)"
