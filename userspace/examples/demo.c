@@ -182,9 +182,9 @@ static void remove_folder(const char *folder)
 }
 
 /*
- * The processes come last: with what is there, they find all of it registered. Two
- * pipes go to them, one that opens as a gate when the clients may talk, and one that
- * tells the operator what the server has got to.
+ * The processes come last, when all that they are to meet is there and registered. Two
+ * pipes go to them: the end of one is the sign for the clients to talk, through the
+ * other the operator learns how far the server has got.
  */
 static void start(unsigned int seconds)
 {
