@@ -227,31 +227,51 @@ static int fail_and_change(struct fault *f, int kq, int nth, struct kevent *sum)
 	return n < 0 || mount_at("more") || add_up(kq, sum) != 1 ? -1 : n;
 }
 
+/* All that has moved, and one more. */
+static bool is_sum(const struct kevent *sum)
+{
+	return sum->data == 2 * MOVED + 1 && sum->ext[0] == MOVED + 1 &&
+	       sum->ext[1] == MOVED;
+}
+
+/* Each step in turn. How many looks had no memory, or -1 if one has told the wrong. */
+static int sweep(struct fault *f, int kq)
+{
+	int n, found, failed = 0;
+
+	for (n = 1, f->hit = true; f->hit; n++) {
+		struct kevent sum = { 0 };
+
+		found = fail_and_change(f, kq, n, &sum);
+		if (found < 0 || !is_sum(&sum) || kq_count(kq) || umount("more") ||
+		    kq_count(kq) != 1 || n > FAULT_MOST) {
+			printf("# number %d fails: %lld changes told\n", n,
+			       (long long)sum.data);
+			return -1;
+		}
+		failed += !found;
+	}
+	return failed;
+}
+
 /* What has changed before and after a look that failed is told together, once. */
 TEST_F_TIMEOUT(mounts, more_changes, 120)
 {
+	int attempt, failed, found;
 	size_t pass;
-	int n, found, failed = 0;
 
 	ASSERT_EQ(0, watch(self->kq, ALL));
 	for (pass = 0; pass < FAULT_PASSES; pass++) {
 		ASSERT_TRUE(fault_pass_begin(&self->f, pass));
-		for (n = 1, self->f.hit = true; self->f.hit; n++) {
-			struct kevent sum = { 0 };
-
-			found = fail_and_change(&self->f, self->kq, n, &sum);
+		/* As in fault_sweep(): one that was jumped over has another chance. */
+		for (attempt = 0, failed = 0;
+		     attempt < FAULT_ATTEMPTS && failed < LEAST; attempt++) {
+			found = sweep(&self->f, self->kq);
 			ASSERT_LE(0, found);
-			failed += !found;
-			ASSERT_EQ(2 * MOVED + 1, sum.data);
-			ASSERT_EQ(MOVED + 1, (int)sum.ext[0]);
-			ASSERT_EQ(MOVED, (int)sum.ext[1]);
-			ASSERT_EQ(0, kq_count(self->kq));
-			ASSERT_EQ(0, umount("more"));
-			ASSERT_EQ(1, kq_count(self->kq));
-			ASSERT_GT(FAULT_MOST, n);
+			failed += found;
 		}
+		EXPECT_LE(LEAST, failed);
 	}
-	EXPECT_LE(2 * LEAST, failed);
 }
 
 TEST_HARNESS_MAIN
