@@ -32,6 +32,8 @@
  *               are out of the close table. (A queue that never had a
  *               descriptor, but lives in an io_uring, has no knotes, since
  *               there is no ioctl on it.)
+ *  struct pid   of the process that has opened a queue: held by the queue, so that
+ *               fdinfo can tell its number, and that it has ended.
  *  crowd        allocated by fdclose_watch(), freed by whoever finds it small
  *               and without walkers, under the bucket's lock: see crowd.h.
  *  fsnotify mark an allocation of its own (filters/mark.c), shared by all

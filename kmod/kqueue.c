@@ -3,8 +3,11 @@
 
 #include <linux/fdtable.h>
 #include <linux/fs.h>
+#include <linux/pid.h>
 #include <linux/poll.h>
+#include <linux/proc_fs.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
@@ -35,6 +38,7 @@ static void kqueue_free(struct kqueue *kq)
 	WARN_ON_ONCE(kq->units);
 	kqueue_uncharge_self(kq);
 	kevent_user_put(kq->user);
+	put_pid(kq->opener);
 	mutex_destroy(&kq->mtx);
 	kmem_cache_free(kqueue_cache, kq);
 	atomic_long_dec(&kqueues);
@@ -69,6 +73,7 @@ struct kqueue *kqueue_alloc(void)
 	INIT_LIST_HEAD(&kq->parents);
 	INIT_LIST_HEAD(&kq->children);
 	kq->files = current->files;
+	kq->opener = get_pid(task_tgid(current));
 	kq->id = atomic64_inc_return(&kqueue_last_id);
 	refcount_set(&kq->refs, 1);
 	atomic_long_inc(&kqueues);
@@ -309,18 +314,36 @@ static void kqueue_show_idents(struct seq_file *m, struct kqueue *kq)
 	mutex_unlock(&kq->idents.mutex);
 }
 
+/* As the reader's /proc numbers it, where that is 0 if it is not in sight. */
+static pid_t opener_nr(const struct seq_file *m, const struct kqueue *kq)
+{
+	/* By now the number may be another's. */
+	if (!pid_has_task(kq->opener, PIDTYPE_TGID))
+		return -1;
+	return pid_nr_ns(kq->opener, proc_pid_ns(file_inode(m->file)->i_sb));
+}
+
+/* Without the table of idents, and what filters keep at their sources. */
+static size_t kqueue_memory(const struct kqueue *kq, unsigned int nknotes)
+{
+	return sizeof(*kq) + nknotes * sizeof(struct knote) +
+	       kq->nfds * sizeof(*kq->fds);
+}
+
 static void kqueue_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct kqueue *kq = file->private_data;
+	unsigned int fd, nknotes;
 	struct knote *kn;
-	unsigned int fd;
 
+	seq_printf(m, "queue:\t%llu\n", kq->id);
 	if (mutex_lock_killable(&kq->mtx))
 		return;
 	if (kq->closing)
 		goto out;
-	seq_printf(m, "knotes:\t%u\n",
-		   kq->nfd_knotes + kq->nident_knotes);
+	nknotes = kq->nfd_knotes + kq->nident_knotes;
+	seq_printf(m, "owner:\t%d\nmemory:\t%zu\nknotes:\t%u\n",
+		   opener_nr(m, kq), kqueue_memory(kq, nknotes), nknotes);
 	for (fd = 0; fd < kq->nfds && !seq_has_overflowed(m); fd++) {
 		for (kn = kq->fds[fd]; kn; kn = kn->fd_next)
 			knote_show(m, kn);

@@ -28,6 +28,7 @@
 
 struct kevent_user;
 struct mount_watch;
+struct pid;
 struct seq_file;
 
 /* How many records are copied from or to the user at a time. */
@@ -77,8 +78,9 @@ struct seq_file;
  * @spare: ... and how much of that is not in use; see kqueue_charge()
  * @mounts: tells knotes that ask for NOTE_REVOKE that mounts have changed
  * @files: the descriptor table that the queue belongs to; only compared
+ * @opener: the process that has opened it, for people
  * @user: whom knotes are charged to
- * @id: a number for traces
+ * @id: a number for traces and fdinfo
  * @refs: see the table of lifetimes in knote.h
  * @flushes: how often a descriptor of it was closed by its owners
  * @parents: nest_links to the queues that watch this one; this and what follows
@@ -121,6 +123,7 @@ struct kqueue {
 	struct mount_watch *mounts;
 
 	struct files_struct *files;
+	struct pid *opener;
 	struct kevent_user *user;
 	u64 id;
 	refcount_t refs;

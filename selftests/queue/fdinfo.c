@@ -3,11 +3,14 @@
  * /proc/PID/fdinfo/N of a queue lists its knotes.
  */
 #include <sys/eventfd.h>
+#include <sys/mount.h>
 
 #include "expect.h"
+#include "peers.h"
 #include "races.h"
 
 #define MAX_LINES	2048
+#define NO_LINE		LONG_MIN
 
 /* One line of the file. */
 struct line {
@@ -21,7 +24,10 @@ struct line {
 };
 
 struct info {
-	long count;		/* what the line "knotes:" says; -1: there is none */
+	long long queue;	/* what these lines say; NO_LINE: there is none */
+	long owner;
+	long memory;
+	long count;		/* "knotes:" */
 	int n;			/* knotes listed */
 	bool standard;		/* the kernel's own lines are there, too */
 	struct line line[MAX_LINES];
@@ -63,12 +69,15 @@ static bool read_fdinfo(struct info *info, pid_t pid, int fd)
 	f = fopen(path, "r");
 	if (!f)
 		return false;
-	info->count = -1;
-	info->n = 0;
+	*info = (struct info){ .queue = NO_LINE, .owner = NO_LINE, .memory = NO_LINE,
+			       .count = NO_LINE };
 	while (fgets(text, sizeof(text), f)) {
 		pos |= !strncmp(text, "pos:", 4);
 		flags |= !strncmp(text, "flags:", 6);
-		if (sscanf(text, "knotes:\t%ld\n", &info->count) == 1 ||
+		if (sscanf(text, "queue:\t%lld\n", &info->queue) == 1 ||
+		    sscanf(text, "owner:\t%ld\n", &info->owner) == 1 ||
+		    sscanf(text, "memory:\t%ld\n", &info->memory) == 1 ||
+		    sscanf(text, "knotes:\t%ld\n", &info->count) == 1 ||
 		    strncmp(text, "ident:", 6))
 			continue;
 		ok &= info->n < MAX_LINES && parse(text, &info->line[info->n]);
@@ -253,6 +262,49 @@ TEST_F(fdinfo, while_resized)
 	EXPECT_EQ(0, c.failed);
 }
 
+/* The memory grows with registrations and with high numbers, and shrinks again. */
+TEST_F(fdinfo, memory)
+{
+	long empty, one;
+	int fd, i;
+
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), self->kq));
+	empty = self->info.memory;
+	ASSERT_LT(0, empty);
+	ASSERT_EQ(0, kq_set(self->kq, 0, EVFILT_USER, EV_ADD));
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), self->kq));
+	one = self->info.memory - empty;
+	ASSERT_LT(0, one);
+	for (i = 1; i < 100; i++)
+		ASSERT_EQ(0, kq_set(self->kq, i, EVFILT_USER, EV_ADD));
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), self->kq));
+	ASSERT_EQ(empty + 100 * one, self->info.memory);
+	for (i = 0; i < 100; i++)
+		ASSERT_EQ(0, kq_set(self->kq, i, EVFILT_USER, EV_DELETE));
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), self->kq));
+	ASSERT_EQ(empty, self->info.memory);
+	fd = fcntl(eventfd(0, EFD_CLOEXEC), F_DUPFD_CLOEXEC, 1000);
+	ASSERT_LE(1000, fd);
+	ASSERT_EQ(0, kq_set(self->kq, fd, EVFILT_READ, EV_ADD));
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), self->kq));
+	ASSERT_LE(empty + one + fd * (long)sizeof(long), self->info.memory);
+}
+
+/* Each queue has a number of its own, and all its descriptors have that. */
+TEST_F(fdinfo, number)
+{
+	int dup_fd = dup(self->kq), other = kq_open();
+	long long queue;
+
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), self->kq));
+	queue = self->info.queue;
+	ASSERT_LT(0, queue);
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), dup_fd));
+	EXPECT_EQ(queue, self->info.queue);
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), other));
+	EXPECT_LT(queue, self->info.queue);
+}
+
 /* The queue of another process can be looked at, too. */
 TEST_F(fdinfo, other_process)
 {
@@ -277,6 +329,69 @@ TEST_F(fdinfo, other_process)
 	close(go[1]);
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	ASSERT_EQ(0, status);
+}
+
+/* A copy is of the owner's queue, and when he closes it, of none. */
+TEST_F(fdinfo, owner)
+{
+	pid_t child = fork();
+	long long queue;
+
+	if (!child) {
+		pause();
+		_exit(0);
+	}
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), self->kq));
+	queue = self->info.queue;
+	EXPECT_EQ(getpid(), self->info.owner);
+	ASSERT_TRUE(read_fdinfo(&self->info, child, self->kq));
+	EXPECT_EQ(queue, self->info.queue);
+	EXPECT_EQ(getpid(), self->info.owner);
+	EXPECT_EQ(0, self->info.count);
+	ASSERT_EQ(0, close(self->kq));
+	ASSERT_TRUE(read_fdinfo(&self->info, child, self->kq));
+	EXPECT_EQ(queue, self->info.queue);
+	EXPECT_EQ(NO_LINE, self->info.owner);
+	EXPECT_EQ(NO_LINE, self->info.memory);
+	EXPECT_EQ(NO_LINE, self->info.count);
+	ASSERT_EQ(0, kill(child, SIGKILL));
+	ASSERT_EQ(child, waitpid(child, NULL, 0));
+}
+
+/* An owner who has ended, while others have his table, is not to be taken for them. */
+TEST_F(fdinfo, owner_ended)
+{
+	pid_t pid = fork_sharing_files();
+	int kq;
+
+	if (!pid)
+		_exit(kq_with(1, EVFILT_USER, EV_ADD, 0, 0));
+	kq = child_status(pid);
+	ASSERT_LE(0, kq);
+	ASSERT_TRUE(read_fdinfo(&self->info, getpid(), kq));
+	EXPECT_EQ(-1, self->info.owner);
+	EXPECT_EQ(1, self->info.count);
+}
+
+/* What a process of its own pid namespace finds there: 0 if that is as it has to be. */
+static int look_from_inside(struct info *info, int outer)
+{
+	int kq = kq_open();
+
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("proc", "/proc", "proc", 0, NULL))
+		return 1;
+	if (!read_fdinfo(info, getpid(), kq) || info->owner != getpid())
+		return 2;
+	return !read_fdinfo(info, getpid(), outer) || info->owner ? 3 : 0;
+}
+
+/* A pid namespace's /proc has its own number of the owner; 0 for one from outside. */
+TEST_F(fdinfo, owner_namespace)
+{
+	if (unshare(CLONE_NEWPID | CLONE_NEWNS))
+		SKIP(return, "needs root");
+	ASSERT_EQ(0, IN_CHILD(look_from_inside(&self->info, self->kq)));
 }
 
 TEST_HARNESS_MAIN
