@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * Lines. Whatever a file is called, one event is one line: what would end it, or could
- * confuse a terminal, is written otherwise. A name may have any bytes; JSON has to be
- * UTF-8.
- */
+/* Lines: whatever a file is called, one event is one line. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +7,7 @@
 #include <string.h>
 
 #include "kevwatch.h"
+#include "text.h"
 
 const char *const what_names[WHATS] = {
 	"created", "deleted", "renamed", "written", "extended", "attributes",
@@ -36,103 +33,20 @@ void complain(const char *fmt, ...)
 	va_end(args);
 }
 
-static bool is_control(unsigned char c)
-{
-	return c < 0x20 || c == 0x7f;
-}
-
 /* --- For people ------------------------------------------------------------------ */
-
-static void put_plain(const char *text)
-{
-	for (; *text; text++) {
-		if (*text == '\\')
-			fputs("\\\\", stdout);
-		else if (*text == '\n')
-			fputs("\\n", stdout);
-		else if (is_control(*text))
-			printf("\\%03o", (unsigned char)*text);
-		else
-			putchar(*text);
-	}
-}
 
 static void plain_line(enum what event, const char *from, const char *path)
 {
 	printf("%s ", what_name(event));
 	if (from) {
-		put_plain(from);
+		text_plain(stdout, from);
 		fputs(" -> ", stdout);
 	}
-	put_plain(path);
+	text_plain(stdout, path);
 	putchar('\n');
 }
 
 /* --- JSON ------------------------------------------------------------------------ */
-
-/* How many bytes the character at @text has in UTF-8; 0: it is none. */
-static size_t utf8_len(const char *text)
-{
-	static const unsigned int least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	const unsigned char *c = (const unsigned char *)text;
-	size_t len = *c < 0x80 ? 1 : *c < 0xc0 ? 0 : *c < 0xe0 ? 2 :
-		     *c < 0xf0 ? 3 : *c < 0xf8 ? 4 : 0;
-	unsigned int val;
-	size_t i;
-
-	if (len < 2)
-		return len;
-	val = *c & (0x7f >> len);
-	for (i = 1; i < len; i++) {
-		if ((c[i] & 0xc0) != 0x80)
-			return 0;
-		val = val << 6 | (c[i] & 0x3f);
-	}
-	if (val < least[len] || val > 0x10ffff || (val >= 0xd800 && val < 0xe000))
-		return 0;
-	return len;
-}
-
-static bool is_utf8(const char *text)
-{
-	size_t len = 1;
-
-	for (; *text && len; text += len)
-		len = utf8_len(text);
-	return len;
-}
-
-static void put_string(const char *text)
-{
-	size_t len;
-
-	putchar('"');
-	for (; *text; text += len ? len : 1) {
-		len = utf8_len(text);
-		if (!len)
-			fputs("\\ufffd", stdout);
-		else if (*text == '"' || *text == '\\')
-			printf("\\%c", *text);
-		else if (is_control(*text))
-			printf("\\u%04x", (unsigned char)*text);
-		else
-			fwrite(text, 1, len, stdout);
-	}
-	putchar('"');
-}
-
-/* What is no text can be told as bytes only. */
-static void put_path(const char *key, const char *path)
-{
-	printf(",\"%s\":", key);
-	put_string(path);
-	if (is_utf8(path))
-		return;
-	printf(",\"%s_hex\":\"", key);
-	for (; *path; path++)
-		printf("%02x", (unsigned char)*path);
-	putchar('"');
-}
 
 static const char *type_name(mode_t mode)
 {
@@ -157,9 +71,12 @@ static const char *type_name(mode_t mode)
 static void json_line(enum what event, mode_t mode, const char *from, const char *path)
 {
 	printf("{\"event\":\"%s\",\"type\":\"%s\"", what_name(event), type_name(mode));
-	if (from)
-		put_path("from", from);
-	put_path("path", path);
+	if (from) {
+		putchar(',');
+		text_json_member(stdout, "from", from);
+	}
+	putchar(',');
+	text_json_member(stdout, "path", path);
 	puts("}");
 }
 
