@@ -217,8 +217,15 @@ static int ioc_kevent(struct kqueue *kq, void __user *arg)
 		if (ret)
 			return ret;
 	}
-	return kqueue_collect(kq, u64_to_user_ptr(args.events), args.nevents,
-			      deadline);
+	ret = kqueue_collect(kq, u64_to_user_ptr(args.events), args.nevents,
+			     deadline);
+	/*
+	 * As on FreeBSD, who was stopped for a while and goes on has caught no
+	 * signal. Changes must not be applied twice, nor a timeout begin anew.
+	 */
+	if (ret == -EINTR && !args.nchanges && deadline == KTIME_MAX)
+		return -ERESTARTNOHAND;
+	return ret;
 }
 
 static int ioc_info(void __user *arg)

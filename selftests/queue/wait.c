@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 #define NWAITERS	4
 
@@ -279,6 +280,36 @@ TEST_F(wait, interrupted)
 		EXPECT_EQ(EINTR, c.err);
 		EXPECT_EQ(0, kq_set(self->kq, 1, EVFILT_USER, EV_DELETE));
 	}
+}
+
+/* In a child: wait for the pipe to be readable. */
+static int wait_for_pipe(int fd)
+{
+	struct kevent kev;
+	int kq = kq_open();
+
+	if (kq_set(kq, fd, EVFILT_READ, EV_ADD))
+		return 1;
+	return kevent(kq, NULL, 0, &kev, 1, NULL) == 1 ? 0 : errno;
+}
+
+/* Being stopped for a while is no signal that was caught: the call goes on. */
+TEST_F(wait, stopped)
+{
+	int fd[2], status;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(fd));
+	pid = fork();
+	if (!pid)
+		_exit(wait_for_pipe(fd[0]));
+	ASSERT_TRUE(wait_asleep(pid));
+	ASSERT_EQ(0, kill(pid, SIGSTOP));
+	ASSERT_EQ(pid, waitpid(pid, &status, WUNTRACED));
+	ASSERT_TRUE(WIFSTOPPED(status));
+	ASSERT_EQ(0, kill(pid, SIGCONT));
+	ASSERT_EQ(1, write(fd[1], "x", 1));
+	EXPECT_EQ(0, child_status(pid));
 }
 
 static int nr_alarms;

@@ -74,9 +74,7 @@ bool watch_wait(void)
 
 	if (kq < 0)
 		return wait_for_signal();
-	do {
-		n = kevent(kq, NULL, 0, ev, 4, NULL);
-	} while (n < 0 && errno == EINTR);
+	n = kevent(kq, NULL, 0, ev, 4, NULL);
 	if (n < 0) {
 		complain("cannot wait: %s", strerror(errno));
 		return false;

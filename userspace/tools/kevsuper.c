@@ -198,9 +198,6 @@ static int supervise(struct super *super, const char *path)
 
 	while (super->services) {
 		if (kevent(super->kq, NULL, 0, &ev, 1, NULL) < 0) {
-			/* No signal is handled, but one may have held us for a while. */
-			if (errno == EINTR)
-				continue;
 			complain("cannot wait: %s", strerror(errno));
 			return EXIT_TROUBLE;
 		}

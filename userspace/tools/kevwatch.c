@@ -162,9 +162,6 @@ static int watch_all(struct watch *w, int status)
 
 	while (!w->stop) {
 		n = kevent(w->kq, NULL, 0, ev, EVENTS, NULL);
-		/* No signal is handled, but one may have stopped us for a while. */
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0) {
 			complain("cannot wait: %s", strerror(errno));
 			return EXIT_TROUBLE;
