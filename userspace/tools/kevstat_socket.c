@@ -163,14 +163,14 @@ static void read_all(struct sockets *s, pid_t pid)
 		qsort(s->sock, s->n, sizeof(*s->sock), by_inode);
 }
 
-/* Those of the namespace in which the process is. */
+/* Those of the namespace in which the process is; some kernels have but one. */
 static const struct sockets *sockets_of(struct report *r, pid_t pid)
 {
 	char path[64], ns[64] = "";
 	struct sockets *s;
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	if (readlink(path, ns, sizeof(ns) - 1) <= 0)
+	if (readlink(path, ns, sizeof(ns) - 1) <= 0 && !access("/proc/self/ns/net", F_OK))
 		return NULL;
 	for (s = r->sockets; s; s = s->next)
 		if (!strcmp(s->ns, ns))
