@@ -55,6 +55,7 @@ static void end_mark(struct teller *teller)
 
 	if (unlikely(fm->nameless))
 		nameless_end(fm->nameless);
+	WARN_ON_ONCE(fm->parent);
 	fsnotify_destroy_mark(&fm->mark, file_group);
 	fsnotify_put_mark(&fm->mark);
 }
@@ -139,6 +140,15 @@ static struct file_mark *file_mark_get(struct inode *inode)
 	return fm == ERR_PTR(-ENOENT) ? ERR_PTR(-EINTR) : fm;
 }
 
+/*
+ * Is it a directory's? So said vnode_flags(): the inode itself may say something else
+ * once its file system has found it to be bad.
+ */
+static bool follows(const struct knote *kn)
+{
+	return knote_is_slow(kn);
+}
+
 /* A directory has got a knote, of which the reference is. */
 static void begin_following(struct file_mark *fm)
 {
@@ -187,7 +197,7 @@ int file_mark_attach(struct knote *kn)
 		return PTR_ERR(fm);
 	}
 	teller_attach(&fm->teller, kn);
-	if (S_ISDIR(fm->inode->i_mode))
+	if (follows(kn))
 		begin_following(fm);
 	return 0;
 }
@@ -196,7 +206,7 @@ void file_mark_detach(struct knote *kn)
 {
 	struct file_mark *fm = knote_file_mark(kn);
 
-	if (S_ISDIR(fm->inode->i_mode))
+	if (follows(kn))
 		end_following(fm);
 	teller_detach(kn);
 	kevent_user_give_back(kn->kq->user, KEVENT_FILES);

@@ -24,9 +24,9 @@ static struct fsnotify_group *nameless_group;
 
 static struct workqueue_struct *renew_wq;
 
-/* How long fsnotify may take to be done with an inode, ms, and how often to try. */
+/* How long fsnotify may take to be done with an inode, ms: usually, and at most. */
 #define DONE_AFTER	20
-#define TRIES		100
+#define PATIENCE	10000
 
 static struct nameless_mark *nameless_make(struct file_mark *fm)
 {
@@ -44,14 +44,14 @@ static struct nameless_mark *nameless_make(struct file_mark *fm)
 /* Returns false if fsnotify does not want any mark on it. */
 static bool nameless_put_on(struct nameless_mark *nm)
 {
-	int tries = 0;
+	int ms;
 
-	while (fsnotify_add_inode_mark(&nm->mark, nm->fm->inode, 0)) {
-		if (++tries == TRIES)
-			return false;
-		schedule_timeout_uninterruptible(1);
+	for (ms = 1; ms < PATIENCE; ms *= 2) {
+		if (!fsnotify_add_inode_mark(&nm->mark, nm->fm->inode, 0))
+			return true;
+		msleep(ms);
 	}
-	return true;
+	return false;
 }
 
 /*

@@ -199,20 +199,28 @@ static int vnode_attach(struct knote *kn)
 static int vnode_touch(struct knote *kn, const struct kevent_record *kev)
 {
 	struct file_mark *fm = knote_file_mark(kn);
+	u32 more = kev->fflags & ~kn->sfflags;
 	int ret;
 
 	if (kev->fflags & ~VNODE_NOTES)
 		return -EINVAL;
-	if (!may_watch(kn->poll.file, kev->fflags))
+	/* What he has been told until now he may be told on. */
+	if ((more & FILE_USE_NOTES) && !may_watch(kn->poll.file, more))
 		return -EACCES;
 	ret = prepare(kn, kev->fflags);
 	if (ret)
 		return ret;
 	file_mark_lock(fm);
 	take_hints(kn, fm);
-	take_revoke(kn);
+	if (!(more & NOTE_REVOKE))
+		take_revoke(kn);
 	kn->sfflags = kev->fflags;
+	/* It may have been noticed since prepare(). */
+	if (more & NOTE_REVOKE)
+		take_revoke(kn);
 	file_mark_unlock(fm);
+	if (is_dir(kn) && (more & NOTE_DELETE))
+		take_removed(kn, fm);
 	return 0;
 }
 

@@ -211,9 +211,10 @@ static void expect_differences(struct kunit *test, const struct difference *diff
 #define TMP	"30 20 0:22 / /tmp rw - tmpfs none rw,size=64k\n"
 #define DATA	"131 20 8:1 /sub /data rw master:3 - ext4 /dev/sda1 rw\n"
 
-/* Another one with the number of /tmp; the same with other options; both of /data. */
+/* Another one with the number of /tmp; the same with other options; of /data, too. */
 #define TMP_OTHER	"30 20 0:23 / /other rw - tmpfs none rw,size=64k\n"
 #define TMP_RO		"30 20 0:22 / /tmp ro - tmpfs none rw,size=64k\n"
+#define DATA_RO		"131 20 8:1 /sub /data ro master:3 - ext4 /dev/sda1 rw\n"
 #define DATA_OTHER	"131 20 8:2 /sub /data rw master:3 - ext4 /dev/sda2 rw\n"
 
 /* What has come, gone, changed, or made place for another of the same number. */
@@ -238,6 +239,7 @@ static void mounts_differ(struct kunit *test)
 		{ "number reused", ROOT TMP DATA, ROOT TMP_OTHER DATA, { 1, 1, 0 } },
 		{ "both reused", TMP DATA, TMP_OTHER DATA_OTHER, { 2, 2, 0 } },
 		{ "changed", ROOT TMP DATA, ROOT TMP_RO DATA, { 0, 0, 1 } },
+		{ "both changed", TMP DATA, TMP_RO DATA_RO, { 0, 0, 2 } },
 		{ "changed, and one more", ROOT TMP, ROOT TMP_RO DATA, { 1, 0, 1 } },
 		{ "changed, and one less", ROOT TMP, TMP_RO, { 0, 1, 1 } },
 		{ "all of that", ROOT TMP DATA, PROC TMP_RO DATA_OTHER, { 2, 2, 1 } },

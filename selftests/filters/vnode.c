@@ -405,6 +405,11 @@ TEST_F(vnode, only_writable)
 	ASSERT_TRUE(write_at("file", 0, 0, 1));
 	ASSERT_HINT(self->kq, fd, NOTE_WRITE);
 	ASSERT_EQ(0, kq_vnode(self->kq, fd, EV_CLEAR, NOTE_OPEN));
+	/* What was granted once is not asked for again. */
+	ASSERT_EQ(0, seteuid(ALICE));
+	ASSERT_EQ(0, kq_vnode(self->kq, fd, EV_CLEAR | EV_DISABLE, NOTE_OPEN));
+	ASSERT_EQ(0, kq_vnode(self->kq, fd, EV_CLEAR | EV_ENABLE, NOTE_OPEN));
+	ASSERT_EQ(0, seteuid(0));
 }
 
 /* FIFOs and devices have names as well. */

@@ -238,12 +238,17 @@ TEST_F(dir, circle)
 	ASSERT_TRUE(WAIT_FOR(free_inodes() == before));
 }
 
-/* That it was removed before is told once, to everybody who asks. */
+/* That it was removed before is told once, to everybody who asks, and when he does. */
 TEST_F(dir, removed_before)
 {
-	int kq = kq_open();
+	int kq = kq_open(), late = kq_open();
 
+	ASSERT_EQ(0, kq_vnode(late, self->a, EV_CLEAR, NOTE_WRITE));
 	ASSERT_EQ(0, rmdir("a"));
+	ASSERT_NONE(late);
+	ASSERT_EQ(0, watch(late, self->a));
+	ASSERT_HINT(late, self->a, NOTE_DELETE);
+	ASSERT_NONE(late);
 	ASSERT_EQ(0, watch(self->kq, self->a));
 	ASSERT_HINT(self->kq, self->a, NOTE_DELETE);
 	ASSERT_EQ(0, watch(kq, self->a));
