@@ -110,7 +110,8 @@ static void unix_line(struct sockets *s, const char *line)
 	unsigned int flags, type;
 	int name = 0;
 
-	if (sscanf(line, "%*x: %*x %*x %x %x %*x %lu %n", &flags, &type, &sock.inode,
+	/* The first is an address, or instead of that whatever the kernel likes. */
+	if (sscanf(line, "%*s %*x %*x %x %x %*x %lu %n", &flags, &type, &sock.inode,
 		   &name) != 3 || !sock.inode)
 		return;
 	sock.kind = unix_kind(type);
