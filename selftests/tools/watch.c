@@ -69,8 +69,10 @@ TEST_F(watch, fifo)
 {
 	ASSERT_EQ(0, mkfifo("w/old", 0600));
 	ASSERT_WATCHES("w", "sync");
+	ASSERT_TRUE(hold(&self->tool));
 	ASSERT_EQ(0, mkfifo("w/new", 0600));
 	ASSERT_EQ(0, symlink("nowhere", "w/link"));
+	ASSERT_TRUE(go_on(&self->tool));
 	EXPECT_LINES("created w/link\ncreated w/new\n");
 	EXPECT_EQ(-1, open("w/old", O_WRONLY | O_NONBLOCK));
 	EXPECT_EQ(ENXIO, errno);
