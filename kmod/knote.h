@@ -39,9 +39,11 @@
  *  fsnotify mark an allocation of its own (filters/mark.c), shared by all
  *               knotes of an inode: its callback may run after the last was
  *               detached and then finds none. A directory's mark holds that of
- *               the one above; a mark that fsnotify has given up is replaced by
- *               a nameless_mark, which holds it. While that is on its way it
- *               holds the inode, the super block and the module (nameless.c).
+ *               the one above while the directory has knotes, and not for longer:
+ *               else two could hold each other. A mark that fsnotify has given
+ *               up is replaced by a nameless_mark, which holds it. While that is
+ *               on its way it holds the inode, the super block and the module
+ *               (nameless.c).
  *  mount watch  of the knotes of a queue that ask for NOTE_REVOKE
  *               (filters/revoke.c): freed by the last of them. Who detaches
  *               one waits until the work item has left it.

@@ -290,7 +290,7 @@ int file_mark_uses(struct knote *kn)
 
 /* --- Files that have lost their last name ------------------------------------ */
 
-/* Is it the one by which fsnotify tells, or tries to? Context: may not be interrupted. */
+/* Is it the one by which fsnotify tells, or tries to? Context: interrupts are on. */
 bool file_mark_is(struct file_mark *fm, const struct fsnotify_mark *mark)
 {
 	bool is;

@@ -55,8 +55,9 @@ static bool nameless_put_on(struct nameless_mark *nm)
 }
 
 /*
- * The file may be lost again meanwhile, and its mark be replaced by somebody else who
- * gives up this one before it is put on.
+ * Only what is on the inode can be lost, so that renewals follow each other. Were one
+ * to overtake this one all the same, it would have given up our mark before that is put
+ * on, and nobody else would take it off.
  */
 static void replace_mark(struct file_mark *fm)
 {
