@@ -291,6 +291,12 @@ static inline int state_order(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* Not the number of a queue made anew; nor its memory: tables stay as large as they were. */
+static inline bool state_line(const char *line)
+{
+	return strncmp(line, "queue:", 6) && strncmp(line, "memory:", 7);
+}
+
 static inline bool state_add(struct state *s, int kq)
 {
 	static char text[STATE_SIZE];
@@ -310,7 +316,8 @@ static inline bool state_add(struct state *s, int kq)
 	text[len] = '\0';
 	for (word = strtok_r(text, "\n", &save); word && n < STATE_LINES;
 	     word = strtok_r(NULL, "\n", &save))
-		line[n++] = word;
+		if (state_line(word))
+			line[n++] = word;
 	qsort(line, n, sizeof(*line), state_order);
 	for (i = 0; i < n && used < STATE_SIZE - 1; i++)
 		used += snprintf(s->text + used, STATE_SIZE - used, "%s\n", line[i]);
