@@ -3,16 +3,25 @@
  * <sys/event.h> - FreeBSD's kqueue interface, on Linux
  *
  * Link with -lkevent. The numbers come from <linux/kevent.h>; kqueue(2) and
- * kevent(4) describe what they do. For C99 and later and C++98 and later, in
+ * kevent(4) describe what they do. For C89 and later and C++98 and later, in
  * 64-bit and 32-bit programs.
  */
-#ifndef _SYS_EVENT_H
-#define _SYS_EVENT_H
 
+/*
+ * What programs find here on BSDs. Not for <kevent-port.h>: that comes before
+ * everything else, and the first header of libc ends the time in which a program
+ * can say which libc it wants (_GNU_SOURCE and the like). So nothing below needs
+ * these, and the program gets them when it includes <sys/event.h> itself.
+ */
+#ifndef __KEVENT_WITHOUT_LIBC
 #include <sys/types.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
+#endif
+
+#ifndef _SYS_EVENT_H
+#define _SYS_EVENT_H
 
 #include <linux/kevent.h>
 
@@ -23,13 +32,25 @@ extern "C" {
 /* Some modes of some compilers hide it: prototypes need no more than this. */
 struct timespec;
 
+/* What <stdint.h> calls uintptr_t, int64_t and uint64_t, as compilers know it. */
+#ifdef __UINT64_TYPE__
+typedef __UINTPTR_TYPE__ __kevent_uintptr_t;
+typedef __INT64_TYPE__ __kevent_int64_t;
+typedef __UINT64_TYPE__ __kevent_uint64_t;
+#else
+#include <stdint.h>
+typedef uintptr_t __kevent_uintptr_t;
+typedef int64_t __kevent_int64_t;
+typedef uint64_t __kevent_uint64_t;
+#endif
+
 /*
  * A 32-bit program hands the kernel the same 64 bytes as a 64-bit one, so the
  * two pointer-sized members are filled up to 64 bits. EV_SET() clears what is
  * added; a program that fills the members itself should name them (.ident =),
  * not count them.
  */
-#if UINTPTR_MAX > 0xffffffffUL
+#if __SIZEOF_POINTER__ > 4
 #define __KEVENT_PAD_BEFORE	0
 #define __KEVENT_PAD_AFTER	0
 #elif __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -53,30 +74,31 @@ struct timespec;
  */
 struct kevent {
 #if __KEVENT_PAD_BEFORE
-	uint32_t __ident_pad;
+	unsigned int __ident_pad;
 #endif
-	uintptr_t ident;
+	__kevent_uintptr_t ident;
 #if __KEVENT_PAD_AFTER
-	uint32_t __ident_pad;
+	unsigned int __ident_pad;
 #endif
 	short filter;
 	unsigned short flags;
 	unsigned int fflags;
-	int64_t data;
+	__kevent_int64_t data;
 #if __KEVENT_PAD_BEFORE
-	uint32_t __udata_pad;
+	unsigned int __udata_pad;
 #endif
 	void *udata;
 #if __KEVENT_PAD_AFTER
-	uint32_t __udata_pad;
+	unsigned int __udata_pad;
 #endif
-	uint64_t ext[4];
+	__kevent_uint64_t ext[4];
 };
 
 /* The work of EV_SET(): as a function, each argument is evaluated once. */
-static inline void __kevent_set(struct kevent *kevp, uintptr_t ident,
-				short filter, unsigned short flags,
-				unsigned int fflags, int64_t data, void *udata)
+static __inline void __kevent_set(struct kevent *kevp, __kevent_uintptr_t ident,
+				  short filter, unsigned short flags,
+				  unsigned int fflags, __kevent_int64_t data,
+				  void *udata)
 {
 	kevp->ident = ident;
 	kevp->filter = filter;
@@ -101,6 +123,17 @@ static inline void __kevent_set(struct kevent *kevp, uintptr_t ident,
 #define EV_SET(kevp, ident, filter, flags, fflags, data, udata)		\
 	__kevent_set((kevp), (ident), (filter), (flags), (fflags),	\
 		     (data), (udata))
+
+/*
+ * Names that are not for the kernel, only for programs that have them from
+ * elsewhere. See kevent-port(7) for those that are left out, and why.
+ */
+
+/* Arrays of this size have a place for each filter f, at ~f: FreeBSD, libkqueue. */
+#define EVFILT_SYSCOUNT		(-KEVENT_FILTER_MIN)
+
+/* The end of a child, with its status in data: macOS, libkqueue. Here as with any. */
+#define NOTE_EXITSTATUS		NOTE_EXIT
 
 /* kqueuex() */
 #define KQUEUE_CLOEXEC		0x00000001
