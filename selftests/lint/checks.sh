@@ -200,6 +200,18 @@ check_analyser() {
 	return $status
 }
 
+# --- What users get -------------------------------------------------------
+
+check_installed() {
+	mkdir "$tmp/installed" &&
+		BUILD=$build MAKE=${MAKE:-make} \
+			"$here/installed" "$tmp/installed" >"$tmp/built" 2>&1
+	status=$?
+	cat "$tmp/built"
+	note=$(tail -n 1 "$tmp/built")
+	return $status
+}
+
 # --- The library and the tests, as they run -------------------------------
 
 # Each process of it, and there are many, can be told to end through $tmp/session.
