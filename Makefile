@@ -130,7 +130,8 @@ help:
 	@echo "                   kernel)"
 	@echo "  make module      only the module; likewise: lib, tools, examples, man,"
 	@echo "                   selftests"
-	@echo "  make install     module, library, tools, headers, man pages; and: uninstall"
+	@echo "  make install     module, library, tools, headers, man pages; and: uninstall."
+	@echo "                   Programs for BSDs are then built as kevent-port(7) tells"
 	@echo "  make clean       remove build/, where everything goes that is built"
 	@echo
 	@echo "In QEMU, with Debian's kernels; what is missing is installed and fetched:"
