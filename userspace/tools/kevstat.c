@@ -2,7 +2,6 @@
 /* kevstat: show the queues there are, whose they are, and what they watch. */
 #include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -14,37 +13,7 @@
 #define DEVICE		"/sys/class/misc/kevent/dev"
 #define LONGEST		1000000	/* s */
 
-/* What goes wrong, in one line. */
-void complain(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	flockfile(stderr);
-	fputs("kevstat: ", stderr);
-	vfprintf(stderr, fmt, args);
-	putc('\n', stderr);
-	funlockfile(stderr);
-	va_end(args);
-}
-
-/* As realloc(); there is no way to go on without. */
-void *get_memory(void *old, size_t size)
-{
-	void *p = realloc(old, size);
-
-	if (p)
-		return p;
-	complain("there is no memory");
-	exit(EXIT_TROUBLE);
-}
-
-/* An array of elements of that size, which is full, gets twice as much room. */
-void *get_more(void *array, size_t *room, size_t size)
-{
-	*room = *room ? 2 * *room : 8;
-	return get_memory(array, *room * size);
-}
+const char tool_name[] = "kevstat";
 
 /* The number in a file, -1 if it cannot be read. */
 long long read_number(const char *path)

@@ -12,6 +12,7 @@
  *	kevstat_socket.c	the addresses of sockets
  *	kevstat_names.c		words for numbers
  *	text.c			text from elsewhere
+ *	tool.c			what all tools do
  */
 #ifndef KEVSTAT_H
 #define KEVSTAT_H
@@ -24,15 +25,10 @@
 #include <sys/event.h>
 #include <sys/types.h>
 
-/* The compiler compares a format with its arguments. */
-#define __printf(a, b)	__attribute__((__format__(__printf__, a, b)))
+#include "tool.h"
 
-/* What the program's own exit tells. */
-enum {
-	EXIT_SHOWN = 0,		/* it has shown what there is, or was asked to end */
-	EXIT_TROUBLE = 1,	/* it could not work, or a process not be looked at */
-	EXIT_USAGE = 2,		/* wrong options */
-};
+/* It has shown what there is, or was asked to end. */
+#define EXIT_SHOWN	0
 
 /* Of registrations; state_names[] has the words, in this order. */
 enum state {
@@ -249,9 +245,6 @@ bool watch_wait(void);
 bool watch_draw(const char *text, size_t len);
 
 /* kevstat.c */
-void __printf(1, 2) complain(const char *fmt, ...);
-void *get_memory(void *old, size_t size);
-void *get_more(void *array, size_t *room, size_t size);
 long long read_number(const char *path);
 
 #endif /* KEVSTAT_H */

@@ -13,9 +13,11 @@
 
 /* --- Waiting --------------------------------------------------------------------- */
 
+static const int signals[] = { SIGINT, SIGTERM, SIGWINCH, 0 };
+
 static int kq = -1;
 static struct timespec period;
-static sigset_t signals;
+static sigset_t blocked;
 
 /* Another report is wanted when the screen has changed, or the end. */
 static bool is_end(int sig)
@@ -25,13 +27,8 @@ static bool is_end(int sig)
 
 static bool fill_queue(long long ms)
 {
-	struct kevent kev[4];
-
-	EV_SET(&kev[0], 1, EVFILT_TIMER, EV_ADD, NOTE_MSECONDS, ms, NULL);
-	EV_SET(&kev[1], SIGINT, EVFILT_SIGNAL, EV_ADD, 0, 0, NULL);
-	EV_SET(&kev[2], SIGTERM, EVFILT_SIGNAL, EV_ADD, 0, 0, NULL);
-	EV_SET(&kev[3], SIGWINCH, EVFILT_SIGNAL, EV_ADD, 0, 0, NULL);
-	return !kevent(kq, kev, 4, NULL, 0, NULL);
+	return apply(kq, 1, EVFILT_TIMER, EV_ADD, NOTE_MSECONDS, ms, NULL) &&
+	       watch_signals(kq, signals);
 }
 
 /*
@@ -47,12 +44,7 @@ bool watch_begin(long long ms)
 		close(kq);
 		kq = -1;
 	}
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGWINCH);
-	return !sigprocmask(SIG_BLOCK, &signals, NULL) &&
-	       signal(SIGPIPE, SIG_IGN) != SIG_ERR;
+	return block_signals(signals, &blocked) && signal(SIGPIPE, SIG_IGN) != SIG_ERR;
 }
 
 static bool wait_for_signal(void)
@@ -60,7 +52,7 @@ static bool wait_for_signal(void)
 	int sig;
 
 	do {
-		sig = sigtimedwait(&signals, NULL, &period);
+		sig = sigtimedwait(&blocked, NULL, &period);
 	} while (sig < 0 && errno == EINTR);
 	return sig < 0 || !is_end(sig);
 }

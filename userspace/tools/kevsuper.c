@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,85 +15,19 @@
 
 #include "kevsuper.h"
 
-#include <kevent.h>
-
-/* --- Talking ----------------------------------------------------------------- */
-
-static void talk(FILE *to, const char *fmt, va_list args)
-{
-	flockfile(to);
-	fputs("kevsuper: ", to);
-	vfprintf(to, fmt, args);
-	putc('\n', to);
-	fflush(to);
-	funlockfile(to);
-}
-
-/* What happens, in one line. */
-void say(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	talk(stdout, fmt, args);
-	va_end(args);
-}
-
-/* What goes wrong, likewise. */
-void complain(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	talk(stderr, fmt, args);
-	va_end(args);
-}
-
-/* As realloc(); there is no way to go on without. */
-void *get_memory(void *old, size_t size)
-{
-	void *p = realloc(old, size);
-
-	if (p)
-		return p;
-	complain("there is no memory");
-	exit(EXIT_TROUBLE);
-}
-
-/* --- The queue --------------------------------------------------------------- */
-
-/* Make a change. False if that fails, with the errno. */
-bool apply(const struct super *super, uintptr_t ident, short filter, int flags,
-	   unsigned int fflags, long long data, void *udata)
-{
-	struct kevent kev;
-
-	EV_SET(&kev, ident, filter, flags, fflags, data, udata);
-	return !kevent(super->kq, &kev, 1, NULL, 0, NULL);
-}
-
-static const int signals[] = { SIGHUP, SIGTERM, SIGINT };
-
-#define SIGNALS	(sizeof(signals) / sizeof(*signals))
+const char tool_name[] = "kevsuper";
 
 /*
  * Signals are blocked, and told by the queue all the same. The children of our
  * children become ours when their parents end.
  */
-static bool watch_signals(const struct super *super)
+static bool prepare(const struct super *super)
 {
+	static const int signals[] = { SIGHUP, SIGTERM, SIGINT, 0 };
 	sigset_t set;
-	size_t i;
 
-	sigemptyset(&set);
-	for (i = 0; i < SIGNALS; i++)
-		sigaddset(&set, signals[i]);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) || prctl(PR_SET_CHILD_SUBREAPER, 1))
-		return false;
-	for (i = 0; i < SIGNALS; i++)
-		if (!apply(super, signals[i], EVFILT_SIGNAL, EV_ADD, 0, 0, NULL))
-			return false;
-	return true;
+	return block_signals(signals, &set) && !prctl(PR_SET_CHILD_SUBREAPER, 1) &&
+	       watch_signals(super->kq, signals);
 }
 
 /* --- Programs that come and go ------------------------------------------------ */
@@ -299,12 +232,10 @@ int main(int argc, char **argv)
 	if (!list)
 		return EXIT_USAGE;
 
-	super.kq = kqueue();
-	if (super.kq < 0) {
-		complain("no queue: %s", kqueue_strerror(errno));
+	super.kq = open_queue();
+	if (super.kq < 0)
 		return EXIT_TROUBLE;
-	}
-	if (!watch_signals(&super)) {
+	if (!prepare(&super)) {
 		complain("cannot watch signals: %s", strerror(errno));
 		return EXIT_TROUBLE;
 	}

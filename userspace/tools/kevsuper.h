@@ -5,6 +5,7 @@
  *	kevsuper.c		options, the queue, what happens
  *	kevsuper_service.c	a program's life
  *	kevsuper_list.c		which programs there are to be
+ *	tool.c			what all tools do
  */
 #ifndef KEVSUPER_H
 #define KEVSUPER_H
@@ -14,14 +15,11 @@
 #include <sys/event.h>
 #include <sys/types.h>
 
-/* The compiler compares a format with its arguments. */
-#define __printf(a, b)	__attribute__((__format__(__printf__, a, b)))
+#include "tool.h"
 
-/* What the program's own exit tells. */
+/* What the program's own exit tells, besides what that of each tool does. */
 enum {
 	EXIT_STOPPED = 0,	/* all ended when they were asked to */
-	EXIT_TROUBLE = 1,	/* it could not work, or not go on */
-	EXIT_USAGE = 2,		/* wrong options, or a file that makes no sense */
 	EXIT_KILLED = 3,	/* as 0, but some had to be killed */
 };
 
@@ -109,12 +107,5 @@ void service_stop(struct super *super, struct service *s);
 void service_event(struct super *super, const struct kevent *ev);
 void service_timer(struct super *super, struct service *s);
 void services_forget(struct super *super);
-
-/* kevsuper.c */
-void __printf(1, 2) say(const char *fmt, ...);
-void __printf(1, 2) complain(const char *fmt, ...);
-bool apply(const struct super *super, uintptr_t ident, short filter, int flags,
-	   unsigned int fflags, long long data, void *udata);
-void *get_memory(void *old, size_t size);
 
 #endif /* KEVSUPER_H */

@@ -8,15 +8,6 @@
 
 #include "kevsuper.h"
 
-static char *copy(const char *text, size_t len)
-{
-	char *to = get_memory(NULL, len + 1);
-
-	memcpy(to, text, len);
-	to[len] = '\0';
-	return to;
-}
-
 /* Without spaces at either end; changes @text. */
 static char *trim(char *text)
 {
@@ -35,9 +26,9 @@ static char **shell_argv(const char *command)
 {
 	char **argv = get_memory(NULL, 4 * sizeof(*argv));
 
-	argv[0] = copy("/bin/sh", 7);
-	argv[1] = copy("-c", 2);
-	argv[2] = copy(command, strlen(command));
+	argv[0] = copy_text("/bin/sh");
+	argv[1] = copy_text("-c");
+	argv[2] = copy_text(command);
 	argv[3] = NULL;
 	return argv;
 }
@@ -71,7 +62,7 @@ static const char *add_line(struct wanted **list, char *line)
 		list = &(*list)->next;
 	w = get_memory(NULL, sizeof(*w));
 	w->next = NULL;
-	w->name = copy(name, strlen(name));
+	w->name = copy_text(name);
 	w->argv = shell_argv(command);
 	*list = w;
 	return NULL;
@@ -141,10 +132,10 @@ struct wanted *wanted_from_args(char **argv)
 	while (argv[n])
 		n++;
 	w->next = NULL;
-	w->name = copy(name, strlen(name));
+	w->name = copy_text(name);
 	w->argv = get_memory(NULL, (n + 1) * sizeof(*w->argv));
 	for (i = 0; i < n; i++)
-		w->argv[i] = copy(argv[i], strlen(argv[i]));
+		w->argv[i] = copy_text(argv[i]);
 	w->argv[n] = NULL;
 	return w;
 }

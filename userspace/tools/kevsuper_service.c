@@ -32,10 +32,8 @@ static long long now_ms(void)
 
 static void add_pid(struct service *s, pid_t pid)
 {
-	if (s->npids == s->room) {
-		s->room = s->room ? 2 * s->room : 4;
-		s->pids = get_memory(s->pids, s->room * sizeof(*s->pids));
-	}
+	if (s->npids == s->room)
+		s->pids = get_more(s->pids, &s->room, sizeof(*s->pids));
 	s->pids[s->npids++] = pid;
 }
 
@@ -84,13 +82,13 @@ static void become_program(const struct service *s, int gate)
 /* Have the timer call service_timer() in so many ms. */
 static void set_timer(const struct super *super, struct service *s, long long ms)
 {
-	if (!apply(super, s->id, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, ms, s))
+	if (!apply(super->kq, s->id, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, ms, s))
 		complain("%s: no timer: %s", s->wanted->name, strerror(errno));
 }
 
 static void clear_timer(const struct super *super, struct service *s)
 {
-	apply(super, s->id, EVFILT_TIMER, EV_DELETE, 0, 0, s);
+	apply(super->kq, s->id, EVFILT_TIMER, EV_DELETE, 0, 0, s);
 }
 
 /* It has ended, or could not even be started: wait before the next time. */
@@ -121,8 +119,8 @@ static void start(struct super *super, struct service *s)
 		close(gate[1]);
 		become_program(s, gate[0]);
 	}
-	if (pid > 0 && apply(super, pid, EVFILT_PROC, EV_ADD, NOTE_EXIT | NOTE_TRACK,
-			     0, s)) {
+	if (pid > 0 && apply(super->kq, pid, EVFILT_PROC, EV_ADD,
+			     NOTE_EXIT | NOTE_TRACK, 0, s)) {
 		s->state = RUNNING;
 		s->first = pid;
 		add_pid(s, pid);

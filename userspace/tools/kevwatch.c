@@ -12,70 +12,21 @@
 
 #include "kevwatch.h"
 
-#include <kevent.h>
-
 #define EVENTS		64	/* taken at a time */
 #define MOST_DELAY	3600000	/* ms */
 
-/* As realloc(); there is no way to go on without. */
-void *get_memory(void *old, size_t size)
-{
-	void *p = realloc(old, size);
+const char tool_name[] = "kevwatch";
 
-	if (p)
-		return p;
-	complain("there is no memory");
-	exit(EXIT_TROUBLE);
-}
-
-char *copy_text(const char *text)
-{
-	size_t size = strlen(text) + 1;
-
-	return memcpy(get_memory(NULL, size), text, size);
-}
-
-/* --- The queue ------------------------------------------------------------------- */
-
-/* Make a change. False if that fails, with the errno. */
-bool apply(const struct watch *w, uintptr_t ident, short filter, int flags,
-	   unsigned int fflags, long long data, void *udata)
-{
-	struct kevent kev;
-
-	EV_SET(&kev, ident, filter, flags, fflags, data, udata);
-	return !kevent(w->kq, &kev, 1, NULL, 0, NULL);
-}
-
-static const int signals[] = { SIGTERM, SIGINT };
-
-#define SIGNALS	(sizeof(signals) / sizeof(*signals))
+/* --- Before anything is told ----------------------------------------------------- */
 
 /* Signals are blocked, and told by the queue all the same. */
-static bool watch_signals(const struct watch *w)
+static bool take_signals(const struct watch *w)
 {
+	static const int signals[] = { SIGTERM, SIGINT, 0 };
 	sigset_t set;
-	size_t i;
 
-	sigemptyset(&set);
-	for (i = 0; i < SIGNALS; i++)
-		sigaddset(&set, signals[i]);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) ||
-	    signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-		return false;
-	for (i = 0; i < SIGNALS; i++)
-		if (!apply(w, signals[i], EVFILT_SIGNAL, EV_ADD, 0, 0, NULL))
-			return false;
-	return true;
-}
-
-static bool open_queue(struct watch *w)
-{
-	w->kq = kqueue();
-	if (w->kq >= 0)
-		return true;
-	complain("no queue: %s", kqueue_strerror(errno));
-	return false;
+	return block_signals(signals, &set) && signal(SIGPIPE, SIG_IGN) != SIG_ERR &&
+	       watch_signals(w->kq, signals);
 }
 
 /* There is a descriptor for each file that is watched. */
@@ -323,7 +274,8 @@ int main(int argc, char **argv)
 
 	if (!parse_options(w, argc, argv, &status))
 		return status;
-	if (!open_queue(w))
+	w->kq = open_queue();
+	if (w->kq < 0)
 		return EXIT_TROUBLE;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	raise_limit(w);
@@ -332,7 +284,7 @@ int main(int argc, char **argv)
 		return status;
 	/* Until all is found, which may take a while, signals do what they always do. */
 	tell(w);
-	if (!watch_signals(w)) {
+	if (!take_signals(w)) {
 		complain("cannot watch signals: %s", strerror(errno));
 		return EXIT_TROUBLE;
 	}

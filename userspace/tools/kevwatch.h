@@ -10,6 +10,8 @@
  *	kevwatch_node.c		a file that is watched: its place, its descriptor
  *	kevwatch_print.c	lines, for people or as JSON
  *	kevwatch_run.c		the command
+ *	text.c			text from elsewhere
+ *	tool.c			what all tools do
  */
 #ifndef KEVWATCH_H
 #define KEVWATCH_H
@@ -21,15 +23,10 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-/* The compiler compares a format with its arguments. */
-#define __printf(a, b)	__attribute__((__format__(__printf__, a, b)))
+#include "tool.h"
 
-/* What the program's own exit tells. */
-enum {
-	EXIT_STOPPED = 0,	/* it was asked to end, or nobody reads what it says */
-	EXIT_TROUBLE = 1,	/* something could not be watched, or nothing is left */
-	EXIT_USAGE = 2,		/* wrong options */
-};
+/* It was asked to end, or nobody reads what it says. */
+#define EXIT_STOPPED	0
 
 /* What can happen; what_names[] has the words for it, in this order. */
 enum what {
@@ -272,17 +269,10 @@ extern const char *const what_names[WHATS];
 void report(struct watch *w, enum what event, const struct node *node, const char *path);
 void report_rename(struct watch *w, const struct node *node, const char *from,
 		   const char *to);
-void __printf(1, 2) complain(const char *fmt, ...);
 
 /* kevwatch_run.c */
 void run_changed(struct watch *w, const char *path);
 void run_timer(struct watch *w);
 void run_ended(struct watch *w);
-
-/* kevwatch.c */
-bool apply(const struct watch *w, uintptr_t ident, short filter, int flags,
-	   unsigned int fflags, long long data, void *udata);
-void *get_memory(void *old, size_t size);
-char *copy_text(const char *text);
 
 #endif /* KEVWATCH_H */

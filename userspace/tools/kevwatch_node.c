@@ -22,11 +22,8 @@
 
 void list_add(struct list *list, struct node *node)
 {
-	if (list->n == list->room) {
-		list->room = list->room ? 2 * list->room : 16;
-		list->node = get_memory(list->node,
-					list->room * sizeof(*list->node));
-	}
+	if (list->n == list->room)
+		list->node = get_more(list->node, &list->room, sizeof(*list->node));
 	list->node[list->n++] = node;
 }
 
@@ -382,8 +379,8 @@ static int tell_queue(struct watch *w, struct node *node)
 	if (!notes)
 		return 0;
 	do {
-		done = apply(w, node->fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, notes, 0,
-			     node);
+		done = apply(w->kq, node->fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, notes,
+			     0, node);
 	} while (!done && must && make_room(w, errno));
 	return done ? 0 : errno;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Lines: whatever a file is called, one event is one line. */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,20 +16,6 @@ const char *const what_names[WHATS] = {
 static const char *what_name(enum what event)
 {
 	return what_names[__builtin_ctz(event)];
-}
-
-/* What goes wrong, in one line. */
-void complain(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	flockfile(stderr);
-	fputs("kevwatch: ", stderr);
-	vfprintf(stderr, fmt, args);
-	putc('\n', stderr);
-	funlockfile(stderr);
-	va_end(args);
 }
 
 /* --- For people ------------------------------------------------------------------ */

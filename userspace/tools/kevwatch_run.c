@@ -48,8 +48,7 @@ static void make_room(struct run *run)
 	sort_paths(run);
 	if (run->room && run->npaths <= run->room / 2)
 		return;
-	run->room = run->room ? 2 * run->room : 64;
-	run->path = get_memory(run->path, run->room * sizeof(*run->path));
+	run->path = get_more(run->path, &run->room, sizeof(*run->path));
 }
 
 static void forget_paths(struct run *run)
@@ -63,7 +62,8 @@ static void wait_for_more(struct watch *w)
 {
 	if (w->run.waiting || w->run.pid)
 		return;
-	if (apply(w, TIMER, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, w->run.delay, NULL))
+	if (apply(w->kq, TIMER, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, w->run.delay,
+		  NULL))
 		w->run.waiting = true;
 	else
 		complain("no timer: %s", strerror(errno));
@@ -133,7 +133,7 @@ static void start(struct watch *w)
 		return;
 	}
 	w->run.pid = pid;
-	if (!apply(w, pid, EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, NULL)) {
+	if (!apply(w->kq, pid, EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, NULL)) {
 		complain("cannot watch the command, waiting: %s", strerror(errno));
 		run_ended(w);
 	}

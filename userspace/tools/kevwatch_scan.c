@@ -42,10 +42,8 @@ static void add_item(struct listing *l, const struct dirent *de)
 {
 	if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
 		return;
-	if (l->n == l->room) {
-		l->room = l->room ? 2 * l->room : 32;
-		l->item = get_memory(l->item, l->room * sizeof(*l->item));
-	}
+	if (l->n == l->room)
+		l->item = get_more(l->item, &l->room, sizeof(*l->item));
 	l->item[l->n++] = (struct item){ .name = copy_text(de->d_name),
 					 .ino = de->d_ino, .type = de->d_type };
 }
