@@ -31,10 +31,7 @@ static bool fill_queue(long long ms)
 	       watch_signals(kq, signals);
 }
 
-/*
- * There will be a report every @ms. Signals are watched before they are blocked, so that
- * none is lost. False if they cannot be blocked.
- */
+/* There will be a report every @ms. False if signals cannot be blocked. */
 bool watch_begin(long long ms)
 {
 	period.tv_sec = ms / 1000;

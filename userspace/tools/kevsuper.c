@@ -26,8 +26,8 @@ static bool prepare(const struct super *super)
 	static const int signals[] = { SIGHUP, SIGTERM, SIGINT, 0 };
 	sigset_t set;
 
-	return block_signals(signals, &set) && !prctl(PR_SET_CHILD_SUBREAPER, 1) &&
-	       watch_signals(super->kq, signals);
+	return watch_signals(super->kq, signals) && block_signals(signals, &set) &&
+	       !prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
 /* --- Programs that come and go ------------------------------------------------ */

@@ -25,8 +25,8 @@ static bool take_signals(const struct watch *w)
 	static const int signals[] = { SIGTERM, SIGINT, 0 };
 	sigset_t set;
 
-	return block_signals(signals, &set) && signal(SIGPIPE, SIG_IGN) != SIG_ERR &&
-	       watch_signals(w->kq, signals);
+	return watch_signals(w->kq, signals) && block_signals(signals, &set) &&
+	       signal(SIGPIPE, SIG_IGN) != SIG_ERR;
 }
 
 /* There is a descriptor for each file that is watched. */

@@ -95,7 +95,10 @@ bool apply(int kq, uintptr_t ident, short filter, int flags, unsigned int fflags
 	return !kevent(kq, &kev, 1, NULL, 0, NULL);
 }
 
-/* Have the queue tell of these signals, ended by 0, whatever becomes of them. */
+/*
+ * Have the queue tell of these signals, ended by 0, whatever becomes of them. As it
+ * does so from now on, they are blocked only after that, so that none is lost.
+ */
 bool watch_signals(int kq, const int *sig)
 {
 	for (; *sig; sig++)
@@ -104,7 +107,7 @@ bool watch_signals(int kq, const int *sig)
 	return true;
 }
 
-/* From now on nothing becomes of them. @set has them then. */
+/* Nothing else becomes of them. @set has them then. */
 bool block_signals(const int *sig, sigset_t *set)
 {
 	sigemptyset(set);
