@@ -3,10 +3,8 @@
  * EVFILT_FS when memory runs out at any point, where the list of mounts is long enough
  * to grow twice: what has changed is told by the next look that has memory, all of it.
  */
-#include <sys/mount.h>
-#include <sys/stat.h>
-
 #include "fault.h"
+#include "files.h"
 #include "peers.h"
 
 #define ALL	(VQ_MOUNT | VQ_UNMOUNT | VQ_UPDATE)
@@ -22,7 +20,7 @@ FIXTURE(mounts)
 {
 	struct fault f;
 	int kq;
-	char dir[32];
+	struct folder folder;
 };
 
 static int mount_at(const char *path)
@@ -84,12 +82,10 @@ FIXTURE_SETUP(mounts)
 
 	if (why)
 		SKIP(_exit(255), "%s", why);
-	ASSERT_EQ(0, unshare(CLONE_NEWNS));
-	ASSERT_EQ(0, mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
-	strcpy(self->dir, "/tmp/kevent-XXXXXX");
-	ASSERT_NE(NULL, mkdtemp(self->dir));
-	ASSERT_EQ(0, mount("none", self->dir, "tmpfs", 0, NULL));
-	ASSERT_EQ(0, chdir(self->dir));
+	ASSERT_TRUE(own_mounts());
+	ASSERT_TRUE(folder_enter(&self->folder));
+	ASSERT_EQ(0, mount_tmpfs(self->folder.path));
+	ASSERT_EQ(0, chdir(self->folder.path));
 	ASSERT_EQ(0, make_mounts());
 	self->kq = kq_open();
 	ASSERT_LE(0, self->kq);
@@ -104,8 +100,8 @@ FIXTURE_TEARDOWN(mounts)
 	EXPECT_TRUE(fault_done(&self->f));
 	close(self->kq);
 	EXPECT_EQ(0, chdir("/"));
-	EXPECT_EQ(0, umount2(self->dir, MNT_DETACH));
-	EXPECT_EQ(0, rmdir(self->dir));
+	EXPECT_EQ(0, umount2(self->folder.path, MNT_DETACH));
+	folder_leave(&self->folder);
 	EXPECT_TRUE(all_freed());
 }
 

@@ -3,31 +3,24 @@
  * Regular files: data of READ is the distance from the offset to the end.
  */
 #include <sys/inotify.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 
-#include "expect.h"
+#include "files.h"
 
 #define GIB	(1024LL * 1024 * 1024)
 
 FIXTURE(file)
 {
 	int kq;
-	int fd;		/* of an empty file, for reading and writing */
-	char dir[32];
-	char path[48];
-	char other[48];	/* another name, not in use yet */
+	int fd;		/* of "file", which is empty, for reading and writing */
+	struct folder folder;
 };
 
 FIXTURE_SETUP(file)
 {
-	strcpy(self->dir, "/tmp/kevent-XXXXXX");
-	ASSERT_NE(NULL, mkdtemp(self->dir));
-	snprintf(self->path, sizeof(self->path), "%s/file", self->dir);
-	snprintf(self->other, sizeof(self->other), "%s/other", self->dir);
+	ASSERT_TRUE(folder_enter(&self->folder));
 	self->kq = kq_open();
 	ASSERT_LE(0, self->kq);
-	self->fd = open(self->path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+	self->fd = open("file", O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 	ASSERT_LE(0, self->fd);
 }
 
@@ -35,17 +28,13 @@ FIXTURE_TEARDOWN(file)
 {
 	close(self->kq);
 	close(self->fd);
-	unlink(self->path);
-	unlink(self->other);
-	rmdir(self->dir);
+	folder_leave(&self->folder);
 }
 
 /* Another process appends @len bytes to the file @path. */
 static bool append(const char *path, int len)
 {
-	static const char zeros[4096];
-
-	return !IN_CHILD(write(open(path, O_WRONLY | O_APPEND), zeros, len) != len);
+	return write_at(path, O_APPEND, 0, len);
 }
 
 /* data is the size less the offset, as the offset moves. */
@@ -53,7 +42,7 @@ TEST_F(file, offset_to_end)
 {
 	char buf[400];
 
-	ASSERT_TRUE(append(self->path, 1000));
+	ASSERT_TRUE(append("file", 1000));
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_READ, EV_ADD));
 	ASSERT_READY(self->kq, self->fd, EVFILT_READ, 1000);
 	ASSERT_EQ(400, read(self->fd, buf, 400));
@@ -75,7 +64,7 @@ TEST_F(file, large)
 /* An offset beyond the end makes data negative, and fires. */
 TEST_F(file, negative)
 {
-	ASSERT_TRUE(append(self->path, 10));
+	ASSERT_TRUE(append("file", 10));
 	ASSERT_EQ(25, lseek(self->fd, 25, SEEK_SET));
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_READ, EV_ADD));
 	ASSERT_READY(self->kq, self->fd, EVFILT_READ, -15);
@@ -89,13 +78,13 @@ TEST_F(file, growth)
 
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_READ, EV_ADD));
 	ASSERT_NONE(self->kq);
-	ASSERT_TRUE(append(self->path, 30));
+	ASSERT_TRUE(append("file", 30));
 	ASSERT_READY(self->kq, self->fd, EVFILT_READ, 30);
-	ASSERT_TRUE(append(self->path, 12));
+	ASSERT_TRUE(append("file", 12));
 	ASSERT_READY(self->kq, self->fd, EVFILT_READ, 42);
 	ASSERT_EQ(42, read(self->fd, buf, sizeof(buf)));
 	ASSERT_NONE(self->kq);
-	ASSERT_TRUE(append(self->path, 1));
+	ASSERT_TRUE(append("file", 1));
 	ASSERT_READY(self->kq, self->fd, EVFILT_READ, 1);
 }
 
@@ -106,7 +95,7 @@ TEST_F(file, growth_wakes)
 
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_READ, EV_ADD));
 	ASSERT_TRUE(waiter_start(&w, self->kq, 4, -1));
-	ASSERT_TRUE(append(self->path, 30));
+	ASSERT_TRUE(append("file", 30));
 	ASSERT_TRUE(waiter_join(&w));
 	ASSERT_EQ(1, w.ret);
 	ASSERT_EQ((uintptr_t)self->fd, w.ev[0].ident);
@@ -119,10 +108,10 @@ TEST_F(file, growth_edge)
 {
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_READ, EV_ADD | EV_CLEAR));
 	ASSERT_NONE(self->kq);
-	ASSERT_TRUE(append(self->path, 30));
+	ASSERT_TRUE(append("file", 30));
 	ASSERT_READY(self->kq, self->fd, EVFILT_READ, 30);
 	ASSERT_NONE(self->kq);
-	ASSERT_TRUE(append(self->path, 12));
+	ASSERT_TRUE(append("file", 12));
 	ASSERT_READY(self->kq, self->fd, EVFILT_READ, 42);
 	ASSERT_NONE(self->kq);
 }
@@ -143,7 +132,7 @@ TEST_F(file, growth_without_write)
 /* A write before the offset does not bring the end nearer: no event. */
 TEST_F(file, overwrite_is_no_growth)
 {
-	ASSERT_TRUE(append(self->path, 10));
+	ASSERT_TRUE(append("file", 10));
 	ASSERT_EQ(10, lseek(self->fd, 0, SEEK_END));
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_READ, EV_ADD));
 	ASSERT_EQ(5, pwrite(self->fd, "hello", 5, 0));
@@ -156,23 +145,23 @@ TEST_F(file, overwrite_is_no_growth)
 /* Truncation below the offset fires a knote at the end, with the negative distance. */
 TEST_F(file, truncate)
 {
-	ASSERT_TRUE(append(self->path, 100));
+	ASSERT_TRUE(append("file", 100));
 	ASSERT_EQ(100, lseek(self->fd, 0, SEEK_END));
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_READ, EV_ADD));
 	ASSERT_NONE(self->kq);
-	ASSERT_EQ(0, truncate(self->path, 40));
+	ASSERT_EQ(0, truncate("file", 40));
 	ASSERT_READY(self->kq, self->fd, EVFILT_READ, -60);
 	/* As a log reader does: start again, and see what is written now. */
 	ASSERT_EQ(40, lseek(self->fd, 0, SEEK_END));
 	ASSERT_NONE(self->kq);
-	ASSERT_TRUE(append(self->path, 7));
+	ASSERT_TRUE(append("file", 7));
 	ASSERT_READY(self->kq, self->fd, EVFILT_READ, 7);
 }
 
 /* Moving the offset back is seen when the knote is added again. */
 TEST_F(file, seek_then_add)
 {
-	ASSERT_TRUE(append(self->path, 10));
+	ASSERT_TRUE(append("file", 10));
 	ASSERT_EQ(10, lseek(self->fd, 0, SEEK_END));
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_READ, EV_ADD));
 	ASSERT_NONE(self->kq);
@@ -190,7 +179,7 @@ TEST_F(file, file_poll)
 			       NOTE_FILE_POLL, 0, NULL));
 	for (i = 0; i < 3; i++)
 		ASSERT_READY(self->kq, self->fd, EVFILT_READ, 0);
-	ASSERT_TRUE(append(self->path, 10));
+	ASSERT_TRUE(append("file", 10));
 	ASSERT_READY(self->kq, self->fd, EVFILT_READ, 10);
 }
 
@@ -202,21 +191,21 @@ TEST_F(file, write_always)
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_WRITE, EV_ADD));
 	for (i = 0; i < 3; i++)
 		ASSERT_READY(self->kq, self->fd, EVFILT_WRITE, 0);
-	ASSERT_TRUE(append(self->path, 10));
+	ASSERT_TRUE(append("file", 10));
 	ASSERT_READY(self->kq, self->fd, EVFILT_WRITE, 0);
 }
 
 /* Two descriptors of one file have knotes of their own, each with its offset. */
 TEST_F(file, two_descriptors)
 {
-	int second = open(self->path, O_RDONLY | O_CLOEXEC);
+	int second = open("file", O_RDONLY | O_CLOEXEC);
 	struct kevent ev[3];
 	int i;
 
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_READ, EV_ADD));
 	ASSERT_EQ(0, kq_set(self->kq, second, EVFILT_READ, EV_ADD));
 	ASSERT_NONE(self->kq);
-	ASSERT_TRUE(append(self->path, 20));
+	ASSERT_TRUE(append("file", 20));
 	ASSERT_EQ(5, lseek(second, 5, SEEK_SET));
 	ASSERT_EQ(2, kq_wait(self->kq, ev, 3, LIMIT_MS));
 	for (i = 0; i < 2; i++)
@@ -226,7 +215,7 @@ TEST_F(file, two_descriptors)
 	ASSERT_READY(self->kq, second, EVFILT_READ, 15);
 	close(second);
 	ASSERT_NONE(self->kq);
-	ASSERT_TRUE(append(self->path, 1));
+	ASSERT_TRUE(append("file", 1));
 	ASSERT_READY(self->kq, self->fd, EVFILT_READ, 1);
 }
 
@@ -235,7 +224,7 @@ TEST_F(file, duplicate_shares_offset)
 {
 	int second = dup(self->fd);
 
-	ASSERT_TRUE(append(self->path, 20));
+	ASSERT_TRUE(append("file", 20));
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_READ, EV_ADD));
 	ASSERT_READY(self->kq, self->fd, EVFILT_READ, 20);
 	ASSERT_EQ(20, lseek(second, 0, SEEK_END));
@@ -249,13 +238,13 @@ TEST_F(file, two_queues)
 	int kq2 = kq_with(self->fd, EVFILT_READ, EV_ADD, 0, 0);
 
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_READ, EV_ADD));
-	ASSERT_TRUE(append(self->path, 3));
+	ASSERT_TRUE(append("file", 3));
 	ASSERT_READY(self->kq, self->fd, EVFILT_READ, 3);
 	ASSERT_READY(kq2, self->fd, EVFILT_READ, 3);
 	ASSERT_EQ(0, kq_set(kq2, self->fd, EVFILT_READ, EV_DELETE));
 	ASSERT_EQ(3, lseek(self->fd, 0, SEEK_END));
 	ASSERT_NONE(self->kq);
-	ASSERT_TRUE(append(self->path, 4));
+	ASSERT_TRUE(append("file", 4));
 	ASSERT_READY(self->kq, self->fd, EVFILT_READ, 4);
 	ASSERT_NONE(kq2);
 	close(kq2);
@@ -265,19 +254,19 @@ TEST_F(file, two_queues)
 TEST_F(file, rename)
 {
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_READ, EV_ADD));
-	ASSERT_EQ(0, rename(self->path, self->other));
+	ASSERT_EQ(0, rename("file", "other"));
 	ASSERT_NONE(self->kq);
-	ASSERT_TRUE(append(self->other, 9));
+	ASSERT_TRUE(append("other", 9));
 	ASSERT_READY(self->kq, self->fd, EVFILT_READ, 9);
 }
 
 /* The knote works on without a name: a writer that has the file open makes it fire. */
 TEST_F(file, unlink)
 {
-	int writer = open(self->path, O_WRONLY | O_CLOEXEC);
+	int writer = open("file", O_WRONLY | O_CLOEXEC);
 
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_READ, EV_ADD));
-	ASSERT_EQ(0, unlink(self->path));
+	ASSERT_EQ(0, unlink("file"));
 	ASSERT_NONE(self->kq);
 	ASSERT_EQ(5, write(writer, "hello", 5));
 	ASSERT_READY(self->kq, self->fd, EVFILT_READ, 5);
@@ -288,9 +277,9 @@ TEST_F(file, unlink)
 /* A write through another name of the file is seen. */
 TEST_F(file, hard_link)
 {
-	ASSERT_EQ(0, link(self->path, self->other));
+	ASSERT_EQ(0, link("file", "other"));
 	ASSERT_EQ(0, kq_set(self->kq, self->fd, EVFILT_READ, EV_ADD));
-	ASSERT_TRUE(append(self->other, 6));
+	ASSERT_TRUE(append("other", 6));
 	ASSERT_READY(self->kq, self->fd, EVFILT_READ, 6);
 }
 
@@ -336,7 +325,7 @@ TEST_F(file, tail)
 	for (w = 0; w < writers; w++) {
 		if (fork())
 			continue;
-		fd = open(self->path, O_WRONLY | O_APPEND);
+		fd = open("file", O_WRONLY | O_APPEND);
 		for (i = 0; i < lines; i++)
 			if (write(fd, line, size) != size)
 				_exit(1);

@@ -3,11 +3,9 @@
  * Pipes and FIFOs.
  */
 #include <limits.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
-#include "expect.h"
+#include "files.h"
 
 FIXTURE(pipe)
 {
@@ -349,20 +347,17 @@ TEST_F(pipe, read_large)
 FIXTURE(fifo)
 {
 	int kq;
-	int rd;
-	char dir[32];
-	char path[48];
+	int rd;		/* of "fifo" */
+	struct folder folder;
 };
 
 FIXTURE_SETUP(fifo)
 {
-	strcpy(self->dir, "/tmp/kevent-XXXXXX");
-	ASSERT_NE(NULL, mkdtemp(self->dir));
-	snprintf(self->path, sizeof(self->path), "%s/fifo", self->dir);
-	ASSERT_EQ(0, mkfifo(self->path, 0600));
+	ASSERT_TRUE(folder_enter(&self->folder));
+	ASSERT_EQ(0, mkfifo("fifo", 0600));
 	self->kq = kq_open();
 	ASSERT_LE(0, self->kq);
-	self->rd = open(self->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	self->rd = open("fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	ASSERT_LE(0, self->rd);
 }
 
@@ -370,13 +365,12 @@ FIXTURE_TEARDOWN(fifo)
 {
 	close(self->kq);
 	close(self->rd);
-	unlink(self->path);
-	rmdir(self->dir);
+	folder_leave(&self->folder);
 }
 
-static int open_writer(const char *path)
+static int open_writer(void)
 {
-	return open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	return open("fifo", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 }
 
 /* A reader from before any writer sees no end: neither at first nor when one opens. */
@@ -386,7 +380,7 @@ TEST_F(fifo, no_eof_before_writer)
 
 	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_READ, EV_ADD));
 	ASSERT_QUIET(self->kq);
-	wr = open_writer(self->path);
+	wr = open_writer();
 	ASSERT_LE(0, wr);
 	ASSERT_QUIET(self->kq);
 	ASSERT_TRUE(put(wr, 10));
@@ -401,7 +395,7 @@ TEST_F(fifo, eof_clears)
 
 	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_READ, EV_ADD));
 	for (i = 0; i < 3; i++) {
-		wr = open_writer(self->path);
+		wr = open_writer();
 		ASSERT_LE(0, wr);
 		ASSERT_NONE(self->kq);
 		ASSERT_TRUE(put(wr, 10));
@@ -416,14 +410,14 @@ TEST_F(fifo, eof_clears)
 /* Data of a writer that returned carries no EV_EOF, though the end was reported before. */
 TEST_F(fifo, eof_clears_edge)
 {
-	int wr = open_writer(self->path);
+	int wr = open_writer();
 
 	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_READ, EV_ADD | EV_CLEAR));
 	ASSERT_NONE(self->kq);
 	close(wr);
 	ASSERT_EVENT(self->kq, self->rd, EVFILT_READ, 0, EV_EOF, 0);
 	ASSERT_NONE(self->kq);
-	wr = open_writer(self->path);
+	wr = open_writer();
 	ASSERT_TRUE(put(wr, 10));
 	ASSERT_READY(self->kq, self->rd, EVFILT_READ, 10);
 	close(wr);
@@ -433,14 +427,14 @@ TEST_F(fifo, eof_clears_edge)
 /* WRITE has EV_EOF while there is no reader, and not when one returns. */
 TEST_F(fifo, write_eof_clears)
 {
-	int wr = open_writer(self->path);
+	int wr = open_writer();
 	long size = fcntl(wr, F_GETPIPE_SZ);
 
 	ASSERT_EQ(0, kq_set(self->kq, wr, EVFILT_WRITE, EV_ADD));
 	ASSERT_READY(self->kq, wr, EVFILT_WRITE, size);
 	close(self->rd);
 	ASSERT_EVENT(self->kq, wr, EVFILT_WRITE, ANY, EV_EOF, 0);
-	self->rd = open(self->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	self->rd = open("fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	ASSERT_LE(0, self->rd);
 	ASSERT_READY(self->kq, wr, EVFILT_WRITE, size);
 	close(wr);
@@ -449,14 +443,14 @@ TEST_F(fifo, write_eof_clears)
 /* READ of the writing end has EV_EOF until a reader comes back. */
 TEST_F(fifo, writing_end_read)
 {
-	int i, wr = open_writer(self->path);
+	int i, wr = open_writer();
 
 	ASSERT_EQ(0, kq_set(self->kq, wr, EVFILT_READ, EV_ADD));
 	for (i = 0; i < 3; i++) {
 		ASSERT_NONE(self->kq);
 		close(self->rd);
 		ASSERT_EVENT(self->kq, wr, EVFILT_READ, 0, EV_EOF, 0);
-		self->rd = open(self->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		self->rd = open("fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 		ASSERT_LE(0, self->rd);
 	}
 	ASSERT_NONE(self->kq);
@@ -470,7 +464,7 @@ TEST_F(fifo, reading_end_write)
 
 	ASSERT_EQ(0, kq_set(self->kq, self->rd, EVFILT_WRITE, EV_ADD));
 	for (i = 0; i < 3; i++) {
-		wr = open_writer(self->path);
+		wr = open_writer();
 		ASSERT_LE(0, wr);
 		ASSERT_NONE(self->kq);
 		close(wr);
@@ -481,7 +475,7 @@ TEST_F(fifo, reading_end_write)
 /* A descriptor open for both directions has both filters, and sees no end. */
 TEST_F(fifo, read_write_descriptor)
 {
-	int fd = open(self->path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	int fd = open("fifo", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	int kqw = kq_with(fd, EVFILT_WRITE, EV_ADD, 0, 0);
 
 	ASSERT_EQ(0, kq_set(self->kq, fd, EVFILT_READ, EV_ADD));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * For tests of what happens to files: a folder of their own, mounts of their own, and
- * how EVFILT_VNODE is asked.
+ * For tests that use files: a folder of their own, mounts of their own, and how
+ * EVFILT_VNODE is asked.
  */
 #ifndef KEVENT_SELFTESTS_FILES_H
 #define KEVENT_SELFTESTS_FILES_H

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* kevsuper: what it starts, starts again, follows and stops, and what it says. */
-#include <sys/stat.h>
-
+#include "files.h"
 #include "tool.h"
 
 #define FILE_NAME	"kevsuper-test"
@@ -13,27 +12,19 @@
 FIXTURE(supervisor)
 {
 	struct tool tool;
+	struct folder folder;
 };
 
 FIXTURE_SETUP(supervisor)
 {
-	char folder[] = "/tmp/kevsuper.XXXXXX";
-
-	mkdir("/tmp", 01777);
-	ASSERT_NE(NULL, mkdtemp(folder));
-	ASSERT_EQ(0, chdir(folder));
+	ASSERT_TRUE(folder_enter(&self->folder));
 	self->tool.pid = 0;
 }
 
 FIXTURE_TEARDOWN(supervisor)
 {
-	char folder[PATH_MAX];
-
 	end_tool(&self->tool);
-	unlink(FILE_NAME);
-	unlink("pid");
-	if (getcwd(folder, sizeof(folder)) && !chdir("/"))
-		rmdir(folder);
+	folder_leave(&self->folder);
 }
 
 /* --- The program --------------------------------------------------------------- */

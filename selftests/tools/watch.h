@@ -9,23 +9,19 @@
 #ifndef KEVENT_SELFTESTS_WATCH_H
 #define KEVENT_SELFTESTS_WATCH_H
 
-#include <sys/stat.h>
-
+#include "files.h"
 #include "tool.h"
 
 FIXTURE(watch)
 {
 	struct tool tool;
 	int marks;
-	char folder[32];
+	struct folder folder;
 };
 
 FIXTURE_SETUP(watch)
 {
-	mkdir("/tmp", 01777);
-	strcpy(self->folder, "/tmp/kevwatch.XXXXXX");
-	ASSERT_NE(NULL, mkdtemp(self->folder));
-	ASSERT_EQ(0, chdir(self->folder));
+	ASSERT_TRUE(folder_enter(&self->folder));
 	ASSERT_EQ(0, mkdir("w", 0700));
 	ASSERT_EQ(0, mkdir("sync", 0700));
 	self->tool.pid = 0;
@@ -33,14 +29,8 @@ FIXTURE_SETUP(watch)
 
 FIXTURE_TEARDOWN(watch)
 {
-	char command[64];
-
 	end_tool(&self->tool);
-	if (chdir("/"))
-		return;
-	snprintf(command, sizeof(command), "rm -rf %s", self->folder);
-	if (system(command))
-		fprintf(stderr, "# cannot remove %s\n", self->folder);
+	folder_leave(&self->folder);
 }
 
 /* --- What happens -------------------------------------------------------------- */

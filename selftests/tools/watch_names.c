@@ -106,7 +106,7 @@ TEST_F(watch, out_and_in)
 	ASSERT_TRUE(shell("mkdir w/d; touch w/d/f"));
 	ASSERT_WATCHES("-r", "w", "sync");
 	ASSERT_EQ(0, rename("w/d", "out"));
-	snprintf(line, sizeof(line), "renamed w/d -> %s/out\n", self->folder);
+	snprintf(line, sizeof(line), "renamed w/d -> %s/out\n", self->folder.path);
 	EXPECT_LINES(line);
 	ASSERT_TRUE(create("out/g"));
 	ASSERT_TRUE(append("out/f"));
@@ -163,7 +163,7 @@ TEST_F(watch, backed_up)
 	ASSERT_TRUE(create("f"));
 	ASSERT_WATCHES("f", "sync");
 	ASSERT_EQ(0, rename("f", "f~"));
-	snprintf(line, sizeof(line), "renamed f -> %s/f~\n", self->folder);
+	snprintf(line, sizeof(line), "renamed f -> %s/f~\n", self->folder.path);
 	EXPECT_LINES(line);
 	ASSERT_TRUE(create("f"));
 	EXPECT_LINES("created f\n");
@@ -206,13 +206,13 @@ TEST_F(watch, top_renamed)
 	ASSERT_TRUE(shell("mkdir d; touch d/1"));
 	ASSERT_WATCHES("d", "sync");
 	ASSERT_EQ(0, rename("d", "e"));
-	snprintf(line, sizeof(line), "renamed d -> %s/e\n", self->folder);
+	snprintf(line, sizeof(line), "renamed d -> %s/e\n", self->folder.path);
 	EXPECT_LINES(line);
 	ASSERT_TRUE(append("e/1"));
-	snprintf(line, sizeof(line), "extended %s/e/1\n", self->folder);
+	snprintf(line, sizeof(line), "extended %s/e/1\n", self->folder.path);
 	EXPECT_LINES(line);
 	ASSERT_EQ(0, rename("e", "d"));
-	snprintf(line, sizeof(line), "renamed %s/e -> d\n", self->folder);
+	snprintf(line, sizeof(line), "renamed %s/e -> d\n", self->folder.path);
 	EXPECT_LINES(line);
 	ASSERT_TRUE(append("d/1"));
 	EXPECT_LINES("extended d/1\n");

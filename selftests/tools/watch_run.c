@@ -144,7 +144,7 @@ TEST_F(watch, unreadable)
 {
 	if (geteuid())
 		SKIP(return, "needs root");
-	ASSERT_TRUE(shell("chmod 755 . w sync; mkdir -m 700 w/closed; >w/open; chmod 644 w/open"));
+	ASSERT_TRUE(shell("chmod 755 w sync; mkdir -m 700 w/closed; >w/open; chmod 644 w/open"));
 	ASSERT_TRUE(create("w/secret"));
 	ASSERT_EQ(0, seteuid(NOBODY));
 	START("-r", "w", "sync");
