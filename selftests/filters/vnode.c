@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <sys/xattr.h>
 
-#include "files.h"
+#include "hints.h"
 #include "quota.h"
 
 static char buf[16];	/* for what is read, at which nobody looks */
@@ -38,15 +38,7 @@ FIXTURE_TEARDOWN(vnode)
 /* What is written is told of, and whether the file has grown. */
 TEST_F(vnode, written)
 {
-	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES));
-	ASSERT_NONE(self->kq);
-	ASSERT_TRUE(write_at("file", 0, 0, 10));
-	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE);
-	ASSERT_TRUE(write_at("file", 0, 0, 11));
-	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE | NOTE_EXTEND);
-	ASSERT_TRUE(write_at("file", O_APPEND, 0, 1));
-	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE | NOTE_EXTEND);
-	ASSERT_NONE(self->kq);
+	check_written(_metadata, self->kq, self->fd);
 }
 
 /* Who asks for one bit of a hint gets the whole. */
@@ -163,58 +155,25 @@ TEST_F(vnode, nameless_again)
 /* The registration goes with the file, not with its name. */
 TEST_F(vnode, renamed)
 {
-	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, rename("file", "other"));
-	ASSERT_HINT(self->kq, self->fd, NOTE_RENAME);
-	ASSERT_TRUE(write_at("file", O_CREAT, 0, 20));
-	ASSERT_NONE(self->kq);
-	ASSERT_TRUE(write_at("other", 0, 0, 1));
-	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE);
+	check_renamed(_metadata, self->kq, self->fd);
 }
 
 /* A file that another is renamed over is deleted; the other is renamed. */
 TEST_F(vnode, renamed_over)
 {
-	int fd, kq = kq_open();
-
-	ASSERT_TRUE(write_at("other", O_CREAT, 0, 20));
-	fd = open("other", O_RDONLY);
-	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, kq_vnode(kq, fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, rename("other", "file"));
-	ASSERT_HINT(self->kq, self->fd, NOTE_DELETE);
-	ASSERT_HINT(kq, fd, NOTE_RENAME);
+	check_renamed_over(_metadata, self->kq, self->fd);
 }
 
 /* Two that change places are both renamed, and none is deleted. */
 TEST_F(vnode, exchanged)
 {
-	int fd, kq = kq_open();
-
-	ASSERT_TRUE(write_at("other", O_CREAT, 0, 20));
-	fd = open("other", O_RDONLY);
-	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, kq_vnode(kq, fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, renameat2(AT_FDCWD, "other", AT_FDCWD, "file",
-			       RENAME_EXCHANGE));
-	ASSERT_HINT(self->kq, self->fd, NOTE_RENAME);
-	ASSERT_HINT(kq, fd, NOTE_RENAME);
+	check_exchanged(_metadata, self->kq, self->fd);
 }
 
 /* Of what is done to it all the time only those are told who ask for it. */
 TEST_F(vnode, used)
 {
-	int kq = kq_open();
-
-	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, USES));
-	ASSERT_EQ(0, kq_vnode(kq, self->fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, IN_CHILD(open("file", O_RDONLY) < 0));
-	ASSERT_HINT(self->kq, self->fd, NOTE_OPEN | NOTE_CLOSE);
-	ASSERT_EQ(0, IN_CHILD(open("file", O_RDWR) < 0));
-	ASSERT_HINT(self->kq, self->fd, NOTE_OPEN | NOTE_CLOSE_WRITE);
-	ASSERT_EQ(1, read(self->fd, buf, 1));
-	ASSERT_HINT(self->kq, self->fd, NOTE_READ);
-	ASSERT_NONE(kq);
+	check_used(_metadata, self->kq, self->fd);
 }
 
 /* Who asks for more of a file than others before him gets it, and they do not. */

@@ -4,6 +4,7 @@
  * them the same happens, and the same is told.
  */
 #include "filesystems.h"
+#include "hints.h"
 
 FIXTURE(fs)
 {
@@ -76,14 +77,7 @@ FIXTURE_TEARDOWN(fs)
 /* What is written is told of, and whether the file has grown. */
 TEST_F(fs, written)
 {
-	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES));
-	ASSERT_TRUE(write_at("file", 0, 0, 10));
-	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE);
-	ASSERT_TRUE(write_at("file", 0, 5, 10));
-	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE | NOTE_EXTEND);
-	ASSERT_TRUE(write_at("file", O_APPEND, 0, 1));
-	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE | NOTE_EXTEND);
-	ASSERT_NONE(self->kq);
+	check_written(_metadata, self->kq, self->fd);
 }
 
 /* So are size, mode and times that are set. */
@@ -152,45 +146,25 @@ TEST_F(fs, nameless)
 /* The registration goes with the file, not with its name. */
 TEST_F(fs, renamed)
 {
-	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, rename("file", "other"));
-	ASSERT_HINT(self->kq, self->fd, NOTE_RENAME);
-	ASSERT_TRUE(write_at("file", O_CREAT, 0, 20));
-	ASSERT_NONE(self->kq);
-	ASSERT_TRUE(write_at("other", 0, 0, 1));
-	ASSERT_HINT(self->kq, self->fd, NOTE_WRITE);
+	check_renamed(_metadata, self->kq, self->fd);
 }
 
-/* A file that another is renamed over is deleted; two that change places are not. */
+/* A file that another is renamed over is deleted; the other is renamed. */
 TEST_F(fs, renamed_over)
 {
-	int fd, kq = kq_open();
-
-	ASSERT_TRUE(write_at("other", O_CREAT, 0, 20));
-	fd = open("other", O_RDONLY);
-	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, kq_vnode(kq, fd, EV_CLEAR, CHANGES));
-	ASSERT_EQ(0, renameat2(AT_FDCWD, "other", AT_FDCWD, "file", RENAME_EXCHANGE));
-	ASSERT_HINT(self->kq, self->fd, NOTE_RENAME);
-	ASSERT_HINT(kq, fd, NOTE_RENAME);
-	ASSERT_EQ(0, rename("file", "other"));
-	ASSERT_HINT(self->kq, self->fd, NOTE_DELETE);
-	ASSERT_HINT(kq, fd, NOTE_RENAME);
+	check_renamed_over(_metadata, self->kq, self->fd);
 }
 
-/* What is done with it without changing it is told to who asks for that. */
+/* Two that change places are both renamed, and none is deleted. */
+TEST_F(fs, exchanged)
+{
+	check_exchanged(_metadata, self->kq, self->fd);
+}
+
+/* Of what is done to it all the time only those are told who ask for it. */
 TEST_F(fs, used)
 {
-	char byte;
-
-	ASSERT_EQ(0, kq_vnode(self->kq, self->fd, EV_CLEAR, USES));
-	ASSERT_EQ(0, IN_CHILD(open("file", O_RDONLY) < 0));
-	ASSERT_HINT(self->kq, self->fd, NOTE_OPEN | NOTE_CLOSE);
-	ASSERT_EQ(0, IN_CHILD(open("file", O_RDWR) < 0));
-	ASSERT_HINT(self->kq, self->fd, NOTE_OPEN | NOTE_CLOSE_WRITE);
-	ASSERT_EQ(1, read(self->fd, &byte, 1));
-	ASSERT_HINT(self->kq, self->fd, NOTE_READ);
-	ASSERT_NONE(self->kq);
+	check_used(_metadata, self->kq, self->fd);
 }
 
 /* EVFILT_READ of who has read all tells of more. */
