@@ -443,17 +443,13 @@ static unsigned int nr_waiting(struct kqueue *kq)
 /* Start all and wait until they sleep in the queue. */
 static bool waiters_start(struct waiters *waiters)
 {
-	ktime_t end = ktime_add_ms(ktime_get(), LIMIT_MS);
 	bool ok = true;
 	unsigned int i;
 
 	for (i = 0; i < NR_WAITERS; i++)
 		ok &= worker_start(&waiters->worker[i], i + 1, waiters_wait);
-	while (nr_waiting(waiters->kq) < NR_WAITERS) {
-		if (ktime_after(ktime_get(), end))
-			return false;
-		schedule_timeout_uninterruptible(1);
-	}
+	if (!WAIT_FOR(nr_waiting(waiters->kq) == NR_WAITERS))
+		return false;
 	/* One that has queued itself only may yet see what fires by itself. */
 	for (i = 0; ok && i < NR_WAITERS; i++)
 		ok = worker_wait_asleep(&waiters->worker[i]);

@@ -247,14 +247,7 @@ static int module_users(void)
  */
 static bool module_is_left(const struct fixture *fix)
 {
-	ktime_t end = ktime_add_ms(ktime_get(), LIMIT_MS);
-
-	while (module_users() != fix->modules) {
-		if (ktime_after(ktime_get(), end))
-			return false;
-		schedule_timeout_uninterruptible(1);
-	}
-	return true;
+	return WAIT_FOR(module_users() == fix->modules);
 }
 
 static int register_filters(void)
@@ -470,14 +463,7 @@ static bool worker_is_asleep(const struct worker *worker)
 /* Wait until the thread sleeps, or has ended; false if it does neither. */
 bool worker_wait_asleep(struct worker *worker)
 {
-	ktime_t end = ktime_add_ms(ktime_get(), LIMIT_MS);
-
-	while (!worker_is_asleep(worker)) {
-		if (ktime_after(ktime_get(), end))
-			return false;
-		schedule_timeout_uninterruptible(1);
-	}
-	return true;
+	return WAIT_FOR(worker_is_asleep(worker));
 }
 
 /* --- Files ---------------------------------------------------------------- */

@@ -22,6 +22,20 @@
 /* For what must come; no machine that works reaches it. */
 #define LIMIT_MS	10000
 
+/* Wait until @cond holds; false if it still does not after LIMIT_MS. */
+#define WAIT_FOR(cond) ({						\
+	ktime_t end_ = ktime_add_ms(ktime_get(), LIMIT_MS);		\
+	bool holds_;							\
+									\
+	for (;;) {							\
+		holds_ = (cond);					\
+		if (holds_ || ktime_after(ktime_get(), end_))		\
+			break;						\
+		schedule_timeout_uninterruptible(1);			\
+	}								\
+	holds_;								\
+})
+
 /*
  * Two filters. Both report in data how often their source has fired.
  *

@@ -170,14 +170,7 @@ static void stop_second(struct worker *worker)
 /* The second waits for the first, or has returned without. False if neither. */
 static bool stop_has_met(struct stop *s)
 {
-	ktime_t end = ktime_add_ms(ktime_get(), LIMIT_MS);
-
-	while (!READ_ONCE(s->kq->lookers) && !completion_done(&s->second.done)) {
-		if (ktime_after(ktime_get(), end))
-			return false;
-		schedule_timeout_uninterruptible(1);
-	}
-	return true;
+	return WAIT_FOR(READ_ONCE(s->kq->lookers) || completion_done(&s->second.done));
 }
 
 /* The second looks while the first has the only knote in its hands. */

@@ -431,12 +431,7 @@ static bool closing_open(struct closing *c)
 /* Wait until nobody holds the queue any more for the hook. */
 static bool closing_let_go(struct closing *c)
 {
-	ktime_t end = ktime_add_ms(ktime_get(), LIMIT_MS);
-
-	while (refcount_read(&c->kq->refs) != 1 &&
-	       ktime_before(ktime_get(), end))
-		schedule_timeout_uninterruptible(1);
-	return refcount_read(&c->kq->refs) == 1;
+	return WAIT_FOR(refcount_read(&c->kq->refs) == 1);
 }
 
 /* All is over: the file is released, once. Gives the queue back. */

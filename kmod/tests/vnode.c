@@ -441,15 +441,9 @@ static bool lose_mark(struct kunit *test, const struct watched *w)
 {
 	struct file_mark *fm = knote_file_mark(knote_of(test, w));
 	const struct nameless_mark *before = nameless_of(fm);
-	ktime_t end = ktime_add_ms(ktime_get(), LIMIT_MS);
 
 	__fsnotify_inode_delete(file_inode(w->file));
-	while (nameless_of(fm) == before) {
-		if (ktime_after(ktime_get(), end))
-			return false;
-		schedule_timeout_uninterruptible(1);
-	}
-	return true;
+	return WAIT_FOR(nameless_of(fm) != before);
 }
 
 /* A file that has lost its mark gets another, again and again, for all it asks for. */
