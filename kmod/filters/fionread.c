@@ -34,7 +34,7 @@
  * that Linux has given away once and for all do. A terminal whose driver takes
  * any number that is free is not recognised, and tells no bytes.
  */
-bool file_is_tty(const struct file *file)
+static bool is_tty(const struct file *file)
 {
 	const struct inode *inode = file_inode(file);
 	unsigned int major = imajor(inode);
@@ -56,10 +56,15 @@ bool file_is_tty(const struct file *file)
 	}
 }
 
-bool file_is_inotify(const struct file *file)
+static bool is_inotify(const struct file *file)
 {
 	return file_inode(file)->i_sb->s_magic == ANON_INODE_FS_MAGIC &&
 	       !strcmp(file->f_path.dentry->d_name.name, "inotify");
+}
+
+bool file_has_fionread(const struct file *file)
+{
+	return is_tty(file) || is_inotify(file);
 }
 
 static s64 fionread(struct knote *kn, void __user *scratch)
@@ -75,16 +80,7 @@ static s64 fionread(struct knote *kn, void __user *scratch)
 	return bytes;
 }
 
-const struct fd_kind tty_kind = {
-	.flags = FD_KIND_POLLED | FD_KIND_SLOW,
-	.attach = fd_poll_attach,
-	.detach = fd_poll_detach,
-	.readable = poll_readable,
-	.writable = poll_writable,
-	.measure = fionread,
-};
-
-const struct fd_kind inotify_kind = {
+const struct fd_kind fionread_kind = {
 	.flags = FD_KIND_POLLED | FD_KIND_SLOW,
 	.attach = fd_poll_attach,
 	.detach = fd_poll_detach,

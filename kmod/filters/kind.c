@@ -66,8 +66,7 @@ const struct fd_kind *const fd_kinds[FD_KINDS] = {
 	[FD_PIPE] = &pipe_kind,
 	[FD_EVENTFD] = &eventfd_kind,
 	[FD_QUEUE] = &queue_kind,
-	[FD_TTY] = &tty_kind,
-	[FD_INOTIFY] = &inotify_kind,
+	[FD_FIONREAD] = &fionread_kind,
 	[FD_FILE] = &file_kind,
 	[FD_PLAIN] = &plain_kind,
 };
@@ -117,9 +116,7 @@ enum fd_kind_index fd_kind_of(struct file *file)
 		return FD_QUEUE;
 	if (file_is_eventfd(file))
 		return FD_EVENTFD;
-	if (file_is_tty(file))
-		return FD_TTY;
-	if (file_is_inotify(file))
-		return FD_INOTIFY;
+	if (file_has_fionread(file))
+		return FD_FIONREAD;
 	return FD_OTHER;
 }

@@ -21,8 +21,7 @@ enum fd_kind_index {
 	FD_PIPE,
 	FD_EVENTFD,
 	FD_QUEUE,
-	FD_TTY,
-	FD_INOTIFY,
+	FD_FIONREAD,
 	FD_FILE,
 	FD_PLAIN,
 	FD_KINDS
@@ -91,9 +90,7 @@ bool socket_empty(struct knote *kn, struct kevent_record *kev);
 unsigned int vnode_flags(const struct file *file);
 
 /* fionread.c */
-extern const struct fd_kind tty_kind;
-extern const struct fd_kind inotify_kind;
-bool file_is_tty(const struct file *file);
-bool file_is_inotify(const struct file *file);
+extern const struct fd_kind fionread_kind;
+bool file_has_fionread(const struct file *file);
 
 #endif /* _KEVENT_FILTERS_KIND_H */
