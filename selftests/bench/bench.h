@@ -44,10 +44,9 @@ struct series {
 
 void series_add(struct series *s, long long ns);
 void series_add_elsewhere(struct series *s, void (*run)(struct series *own));
-void series_add_beside(struct series *s, void (*run)(struct series *own),
-		       void (*other)(void));
 double series_median(struct series *s);		/* less the clock; empties it */
 double series_each(struct series *s, int n);	/* the same for one of @n */
+void measure_tax(double *value, void (*run)(struct series *own), void (*other)(void));
 void clock_measure(void);
 double clock_cost(void);
 

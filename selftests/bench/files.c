@@ -242,21 +242,13 @@ static void bench_file_tax(void)
 		{ use_write, "write(2)" }, { use_open, "open(2), close(2)" },
 		{ use_stat, "stat(2)" },
 	};
-	struct series busy = {}, idle = {};
 	double value[2];
 	size_t i;
-	int round;
 
 	table_begin("Use of a file that nobody watches", who, "busy/idle");
 	for (i = 0; i < sizeof(uses) / sizeof(*uses); i++) {
 		use = uses[i].use;
-		for (round = 0; round < opt.rounds; round++) {
-			if (reload_module())
-				series_add_elsewhere(&idle, use_some);
-			series_add_beside(&busy, use_some, watch_many);
-		}
-		value[0] = series_median(&busy);
-		value[1] = idle.n ? series_median(&idle) : NOT_MEASURED;
+		measure_tax(value, use_some, watch_many);
 		table_row(value, "%s; %d registrations elsewhere", uses[i].what,
 			  FILES);
 	}

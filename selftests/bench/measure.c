@@ -105,8 +105,8 @@ void series_add_elsewhere(struct series *s, void (*run)(struct series *own))
 }
 
 /* The same, while one more process has done @other and is still there. */
-void series_add_beside(struct series *s, void (*run)(struct series *own),
-		       void (*other)(void))
+static void series_add_beside(struct series *s, void (*run)(struct series *own),
+			      void (*other)(void))
 {
 	int ready[2], go[2], status;
 	char byte = 0;
@@ -128,6 +128,24 @@ void series_add_beside(struct series *s, void (*run)(struct series *own),
 	check(waitpid(pid, &status, 0) == pid && !status, "the other process");
 	close(ready[0]);
 	close(ready[1]);
+}
+
+/*
+ * What @run takes while another process has done @other, and where nobody has used the
+ * module since it was loaded; without the module's file, only the first is known.
+ */
+void measure_tax(double *value, void (*run)(struct series *own), void (*other)(void))
+{
+	struct series busy = {}, idle = {};
+	int round;
+
+	for (round = 0; round < opt.rounds; round++) {
+		if (reload_module())
+			series_add_elsewhere(&idle, run);
+		series_add_beside(&busy, run, other);
+	}
+	value[0] = series_median(&busy);
+	value[1] = series_median(&idle);
 }
 
 /* Start a table. The ratio is that of the first column to the second. */

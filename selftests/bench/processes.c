@@ -231,19 +231,11 @@ static void watch_many(void)
 static void bench_process_tax(void)
 {
 	static const char *const columns[] = { "others do", "nobody", NULL };
-	struct series busy = {}, idle = {};
 	double value[2];
-	int round;
 
 	table_begin("Program run by a process that watches none", columns,
 		    "busy/idle");
-	for (round = 0; round < opt.rounds; round++) {
-		if (reload_module())
-			series_add_elsewhere(&idle, run_some);
-		series_add_beside(&busy, run_some, watch_many);
-	}
-	value[0] = series_median(&busy);
-	value[1] = idle.n ? series_median(&idle) : NOT_MEASURED;
+	measure_tax(value, run_some, watch_many);
 	table_row(value, "fork, exec, exit, wait; %d registrations elsewhere",
 		  OTHER_QUEUES * OTHER_PROCESSES);
 }

@@ -96,18 +96,10 @@ static void watch_many(void)
 static void bench_signal_tax(void)
 {
 	static const char *const columns[] = { "others do", "nobody", NULL };
-	struct series busy = {}, idle = {};
 	double value[2];
-	int round;
 
 	table_begin("Signal to a process that watches none", columns, "busy/idle");
-	for (round = 0; round < opt.rounds; round++) {
-		if (reload_module())
-			series_add_elsewhere(&idle, send_some);
-		series_add_beside(&busy, send_some, watch_many);
-	}
-	value[0] = series_median(&busy);
-	value[1] = idle.n ? series_median(&idle) : NOT_MEASURED;
+	measure_tax(value, send_some, watch_many);
 	table_row(value, "%d registrations of another process",
 		  OTHER_QUEUES * OTHER_SIGNALS);
 }
