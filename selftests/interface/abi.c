@@ -16,10 +16,19 @@ static_assert(sizeof(struct kevent) == 64, "struct kevent");
 static_assert(sizeof(struct kevent_args) == KEVENT_ARGS_SIZE_VER0, "args");
 static_assert(sizeof(struct kevent_info) == KEVENT_INFO_SIZE_VER0, "info");
 
+/* One page with nothing mapped behind it, or NULL. */
+static char *map_page(void)
+{
+	char *page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return page == MAP_FAILED || munmap(page + PAGE, PAGE) ? NULL : page;
+}
+
 FIXTURE(abi)
 {
 	int kq;
-	char *page;		/* one page, nothing mapped behind it */
+	char *page;		/* of map_page() */
 	struct kevent ev[64];
 };
 
@@ -27,10 +36,8 @@ FIXTURE_SETUP(abi)
 {
 	self->kq = kq_open();
 	ASSERT_LE(0, self->kq);
-	self->page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, (void *)self->page);
-	ASSERT_EQ(0, munmap(self->page + PAGE, PAGE));
+	self->page = map_page();
+	ASSERT_NE(NULL, self->page);
 }
 
 FIXTURE_TEARDOWN(abi)
@@ -242,10 +249,8 @@ FIXTURE_SETUP(fault)
 {
 	self->kq = kq_open();
 	ASSERT_LE(0, self->kq);
-	self->page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, (void *)self->page);
-	ASSERT_EQ(0, munmap(self->page + PAGE, PAGE));
+	self->page = map_page();
+	ASSERT_NE(NULL, self->page);
 	ASSERT_EQ(N, make_events(self->kq, variant->flags));
 }
 

@@ -73,14 +73,11 @@ TEST_F(stat, watches_without)
 /* With the last process that it was to look at, it ends. */
 TEST_F(stat, watches_one)
 {
+	struct made made;
 	char pid[16];
 
-	self->child = fork();
-	if (!self->child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			pause();
-	}
+	self->child = child_that_makes(make_nothing, &made, 0);
+	ASSERT_LT(0, self->child);
 	snprintf(pid, sizeof(pid), "%d", self->child);
 	START("-w0.3", "-p", pid);
 	ASSERT_SAYS("QUEUE");

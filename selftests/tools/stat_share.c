@@ -16,12 +16,6 @@ static int count(const struct tool *tool, const char *text)
 	return n;
 }
 
-static bool make_nothing(struct made *made)
-{
-	(void)made;
-	return true;
-}
-
 /* The holder in the queue's list who is this process, or NULL. */
 static const char *json_holder(const char *queue, pid_t pid)
 {

@@ -88,14 +88,11 @@ TEST_F(stat, nested)
 /* Timers say when, signals and processes which. */
 TEST_F(stat, others)
 {
+	struct made made;
 	int pidfd;
 
-	self->child = fork();
-	if (!self->child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			pause();
-	}
+	self->child = child_that_makes(make_nothing, &made, 0);
+	ASSERT_LT(0, self->child);
 	pidfd = syscall(SYS_pidfd_open, self->child, 0);
 	ASSERT_LE(0, pidfd);
 	ASSERT_EQ(0, kq_change(self->kq, 1, EVFILT_TIMER, EV_ADD, 0, 500000, NULL));
