@@ -113,6 +113,10 @@ bench:
 		-q '-accel tcg,thread=single -icount shift=0,sleep=off -smp 1' \
 		-a 'clocksource=tsc tsc=reliable' "bench $(BENCH)"
 
+# Draws what a whole "bench" has measured last.
+plot:
+	@exec env BUILD=$(BUILD) selftests/bench/plot
+
 # Its limit leaves time to boot, and to finish the last round.
 fuzz: SECONDS ?= 60
 fuzz:
@@ -144,6 +148,7 @@ help:
 	@echo "  make check-planted  do the tests find bugs? Plants some, one at a time"
 	@echo "  make check-programs  do programs of others work? Their own tests, with kqueue"
 	@echo "  make bench       compare with epoll, poll and select"
+	@echo "  make plot        draw what bench has measured: selftests/bench/speed.svg"
 	@echo "  make fuzz        random use and abuse of the module, checked as far as can be"
 	@echo "  make shell       a guest to play in, with the module loaded"
 	@echo
@@ -167,6 +172,6 @@ help:
 
 .PHONY: all module need_headers lib tools examples man selftests bench-programs \
 	fuzz-program install uninstall check check-debug check-all check-planted \
-	check-programs coverage lint demo shell bench fuzz clean help
+	check-programs coverage lint demo shell bench plot fuzz clean help
 
 endif

@@ -9,7 +9,7 @@
 
 #include "bench.h"
 
-#define LABEL_WIDTH 46
+#define LABEL_WIDTH 52
 #define COLUMN_WIDTH 11
 
 static double clock_ns;
