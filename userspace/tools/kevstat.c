@@ -13,7 +13,7 @@
 #define DEVICE		"/sys/class/misc/kevent/dev"
 #define LONGEST		1000000	/* s */
 
-const char tool_name[] = "kevstat";
+const char *const tool_name = "kevstat";
 
 /* The number in a file, -1 if it cannot be read. */
 long long read_number(const char *path)

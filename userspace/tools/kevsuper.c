@@ -15,7 +15,7 @@
 
 #include "kevsuper.h"
 
-const char tool_name[] = "kevsuper";
+const char *const tool_name = "kevsuper";
 
 /*
  * Signals are blocked, and told by the queue all the same. The children of our

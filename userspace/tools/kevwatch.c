@@ -15,7 +15,7 @@
 #define EVENTS		64	/* taken at a time */
 #define MOST_DELAY	3600000	/* ms */
 
-const char tool_name[] = "kevwatch";
+const char *const tool_name = "kevwatch";
 
 /* --- Before anything is told ----------------------------------------------------- */
 

@@ -18,7 +18,7 @@ enum {
 };
 
 /* How it calls itself in messages. Each tool has one. */
-extern const char tool_name[];
+extern const char *const tool_name;
 
 void __printf(1, 2) say(const char *fmt, ...);
 void __printf(1, 2) complain(const char *fmt, ...);
