@@ -436,14 +436,18 @@ static struct nameless_mark *nameless_of(struct file_mark *fm)
 	return nm;
 }
 
-/* The last name has gone: fsnotify gives up the mark. Does the file get another? */
+/*
+ * The last name has gone: fsnotify gives up the mark. Does the file get another? It is on,
+ * and what happened meanwhile is told, when only the knote has the teller.
+ */
 static bool lose_mark(struct kunit *test, const struct watched *w)
 {
 	struct file_mark *fm = knote_file_mark(knote_of(test, w));
 	const struct nameless_mark *before = nameless_of(fm);
 
 	__fsnotify_inode_delete(file_inode(w->file));
-	return WAIT_FOR(nameless_of(fm) != before);
+	return WAIT_FOR(nameless_of(fm) != before &&
+			refcount_read(&fm->teller.refs) == 1);
 }
 
 /* A file that has lost its mark gets another, again and again, for all it asks for. */
