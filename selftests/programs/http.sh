@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2034,SC2154 # the test that sources this has and reads some
+#
+# What the tests of HTTP servers share.
+#
+# A test is a function test_NAME, in the script that sources this, which ends with
+#
+#	tests='name other_name'
+#	main "$@"
+#
+# It runs in a shell of its own, which stops at the first command that fails: then it
+# has failed, and what the shell has traced is shown. It passes things on in files in
+# $work. The script also has
+#
+#	prepare		what the tests need; the server is started by one of them
+#	url		what it serves: the files in the folder $work/www
+#	servers		prints the processes that do
+#	has_connections N
+#			has it so many, but for the one that it is asked with?
+
+each=100	# how many seconds a test may take
+variant=${PWD##*/}
+
+# --- Running --------------------------------------------------------------
+
+# run_test NAME: sets $status, and $ms to how long it took.
+run_test() {
+	since=$(date +%s%3N)
+	timeout -k 5 $each "$0" --run "$1" >"$work/trace" 2>&1
+	status=$?
+	ms=$(($(date +%s%3N) - since))
+	[ $status != 124 ] || echo "it took more than $each s" >>"$work/trace"
+}
+
+# result NUMBER NAME
+result() {
+	name=$(echo "$2" | tr _ -)
+	echo "# $name: $ms ms"
+	if [ "$status" = 0 ]; then
+		echo "ok $1 $name"
+	else
+		tail -n 40 "$work/trace" | cut -c 1-300 | sed 's/^/# /'
+		echo "not ok $1 $name"
+		failed=$((failed + 1))
+	fi
+}
+
+# main [NAME...]: these tests or, without a name, all. The load is whatever a test has
+# written into the file $work/load.
+main() {
+	if [ "$1" = --run ]; then
+		set -ex
+		"test_$2"
+		exit
+	fi
+	prepare || exit 1
+	number=0 failed=0
+	# shellcheck disable=SC2086 # a list of words
+	[ $# -gt 0 ] || set -- $tests
+	echo "1..$#"
+	for test; do
+		number=$((number + 1))
+		run_test "$test"
+		result $number "$test"
+	done
+	[ ! -s "$work/load" ] || sed 's/^/# load: /' "$work/load"
+	[ $failed = 0 ]
+}
+
+# refute COMMAND...: it has to fail. (The shell does not stop at a "!".)
+refute() {
+	! "$@"
+}
+
+# eventually COMMAND...: it has to succeed, some time.
+eventually() {
+	until "$@"; do
+		sleep 0.05
+	done
+}
+
+# finish PID...: each has to end well.
+finish() {
+	for pid; do
+		wait "$pid"
+	done
+}
+
+# --- Processes ------------------------------------------------------------
+
+# Print what the process $1 waits in.
+backend() {
+	for fd in /proc/"$1"/fd/*; do
+		case $(readlink "$fd") in
+		/dev/kevent) echo kqueue ;;
+		'anon_inode:[eventpoll]') echo epoll ;;
+		esac
+	done
+}
+
+# Print how many registrations the queues of the process $1 have.
+registrations() {
+	cat /proc/"$1"/fdinfo/* | grep -c -E '^(ident:|tfd: )'
+}
+
+# waits_right PID: in queues of the kind that it was built for only, for something.
+waits_right() {
+	[ "$(backend "$1" | sort -u)" = "$variant" ] && [ "$(registrations "$1")" -gt 0 ]
+}
+
+# Print how many descriptors the servers have.
+descriptors() {
+	for pid in $(servers); do
+		ls "/proc/$pid/fd"
+	done | wc -l
+}
+
+# settle: sets $before to how many descriptors the servers have without clients.
+settle() {
+	eventually has_connections 0
+	before=$(descriptors)
+}
+
+# Have they as many again?
+has_settled() {
+	has_connections 0 && [ "$(descriptors)" = "$before" ]
+}
+
+is_gone() {
+	[ ! -e "/proc/$1" ]
+}
+
+# took COMMAND...: sets $ms to how long.
+took() {
+	since=$(date +%s%3N)
+	"$@"
+	ms=$(($(date +%s%3N) - since))
+}
+
+# --- Clients --------------------------------------------------------------
+
+# fetch URL [OPTION...]: print the body. Nobody has signed the server's certificate.
+fetch() {
+	curl -sS -f -k --max-time 90 "$@"
+}
+
+# same FILE URL [OPTION...]: that is what the URL has.
+same() {
+	file=$1
+	shift
+	fetch "$@" | cmp - "$file"
+}
+
+# same_many URL [OPTION...]: the same for all that the folder www/many has. Leaves in the
+# file $work/connects, for each, the version of HTTP and how many connections were made.
+same_many() {
+	source=$1
+	shift
+	mkdir "$work/many"
+	for file in "$work"/www/many/*; do
+		printf 'url = "%s/many/%s"\noutput = "%s/%s"\n' "$source" "${file##*/}" \
+			"$work/many" "${file##*/}"
+	done >"$work/list"
+	fetch -K "$work/list" -w '%{http_version} %{num_connects}\n' "$@" >"$work/connects"
+	diff -r "$work/www/many" "$work/many"
+	rm -r "$work/many"
+}
+
+# each_way PATH [FILE...]: large files at the same time.
+each_way() {
+	path=$1 pids=
+	shift
+	for file in 65537 300000 3000000 8000000 "$@"; do
+		same "$work/www/$file" "$url$path$file" &
+		pids="$pids $!"
+	done
+	# shellcheck disable=SC2086 # a list of words
+	finish $pids
+}
+
+# put FILE URL [OPTION...]: it is there then.
+put() {
+	put_file=$1 put_url=$2
+	shift 2
+	fetch -T "$put_file" "$put_url" "$@"
+	same "$put_file" "$put_url"
+	fetch -X DELETE "$put_url"
+}
+
+# hammer SECONDS CONNECTIONS URL FILE [OPTION...]: ask for it all the time. Every answer
+# has to come, and to be FILE. Prints how many came in a second.
+hammer() {
+	seconds=$1 connections=$2 target=$3 body=$4
+	shift 4
+	answers=$(BODY=$body wrk -t 1 -d "${seconds}s" -c "$connections" --timeout 60s \
+		-s ../http.lua "$@" "$target" | grep '^answers: ')
+	case $answers in
+	'answers: 0 right'*) false ;;
+	*' right, 0 wrong, 0 lost, '*) ;;
+	*) false ;;
+	esac
+	answers=${answers##*, }
+	echo "${answers%% *}"
+}
+
+# --- Tests ----------------------------------------------------------------
+
+test_small_files() {
+	for size in 0 1 1000 4095 4096 4097 16384 65537 300000; do
+		same "$work/www/$size" "$url/$size"
+	done
+	refute fetch "$url/none"
+	same "$work/www/1000" "$url/65537" -r 64537-65536
+}
+
+test_large_files() {
+	each_way / 30M
+}
+
+# Everybody gets what he has asked for, and not what others have.
+test_many_at_once() {
+	same_many "$url" -Z --parallel-max 50
+}
+
+# One after the other, through one connection.
+test_keepalive() {
+	same_many "$url"
+	[ "$(grep -c '1$' "$work/connects")" = 1 ]
+}
+
+# All at once, through one connection.
+test_pipelined() {
+	for n in $(seq 100); do
+		echo "file $n" >"$work/www/$n.txt"
+		connection=keep-alive
+		[ "$n" -lt 100 ] || connection=close
+		printf 'GET /%s.txt HTTP/1.1\r\nHost: x\r\nConnection: %s\r\n\r\n' \
+			"$n" $connection
+	done >"$work/requests"
+	nc 127.0.0.1 8080 <"$work/requests" | sed -n '/^file /p' >"$work/answers"
+	seq 100 | sed 's/^/file /' | cmp - "$work/answers"
+}
+
+test_bodies() {
+	for size in 0 1 4096 65537 3000000; do
+		put "$work/www/$size" "$url/put/$size"
+	done
+}
+
+test_bodies_at_once() {
+	pids=
+	for n in 1 2 3 4; do
+		put "$work/www/300000" "$url/put/$n" &
+		pids="$pids $!"
+	done
+	# shellcheck disable=SC2086 # a list of words
+	finish $pids
+}
+
+test_bodies_slow() {
+	put "$work/www/300000" "$url/put/slow" --limit-rate 100k
+}
+
+test_slow_clients() {
+	pids=
+	for n in 1 2 3 4; do
+		same "$work/www/300000" "$url/300000" --limit-rate 100k &
+		pids="$pids $!"
+	done
+	# shellcheck disable=SC2086 # a list of words
+	finish $pids
+}
+
+# A request comes in small parts.
+test_slow_request() {
+	for part in 'GE' 'T /1000 HT' 'TP/1.0\r' '\nHost: x\r\n\r' '\n'; do
+		printf %b "$part"
+		sleep 0.2
+	done | nc 127.0.0.1 8080 >"$work/answer"
+	tail -c 1000 "$work/answer" | cmp - "$work/www/1000"
+}
+
+# abort_at PATH: clients go away in mid-answer.
+abort_at() {
+	for n in 1 2 3 4 5; do
+		fetch "$url$1" | head -c 100000 | cmp -n 100000 - "$work/www/30M" &
+	done
+	wait
+}
+
+# Nothing is left of clients that have gone away.
+test_aborts() {
+	settle
+	abort_at /30M
+	eventually has_settled
+}
+
+# They go while they send.
+test_abort_of_body() {
+	settle
+	for n in 1 2 3 4 5; do
+		timeout 1 curl -sS --limit-rate 500k -T "$work/www/30M" "$url/put/$n" &
+	done
+	wait
+	eventually has_settled
+	[ -z "$(ls "$work/www/put")" ]
+}
+
+test_load() {
+	rate=$(hammer 2 50 "$url/4097" "$work/www/4097")
+	echo "$rate requests/s" >"$work/load"
+}
+
+# Very many connections, few of which have something to say at a time.
+test_load_of_many() {
+	hammer 1 1000 "$url/1" "$work/www/1"
+}
+
+# --- Preparing ------------------------------------------------------------
+
+# What the packages' own scripts would have done.
+complete_root() {
+	[ "$(command -v nc)" ] || ln -s "$(command -v nc.openbsd)" /usr/bin/nc
+	grep -q ^nobody: /etc/passwd ||
+		echo nobody:x:65534:65534:nobody:/:/bin/sh >>/etc/passwd
+	grep -q ^nogroup: /etc/group || echo nogroup:x:65534: >>/etc/group
+}
+
+# make_certificate FILE: for TLS, with its key.
+make_certificate() {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+		-subj /CN=localhost -keyout "$1.key" -out "$1" 2>/dev/null
+}
+
+# make_files: in the folder www, what there is to fetch, no two parts of which are alike.
+make_files() {
+	rm -rf "${work:?}"/*
+	mkdir -p "$work/www/many" "$work/www/put" && chown nobody "$work/www/put" &&
+		head -c 30000000 /dev/urandom >"$work/www/30M" || return 1
+	for size in 0 1 1000 4095 4096 4097 16384 65537 300000 3000000 8000000; do
+		tail -c $size "$work/www/30M" >"$work/www/$size" || return 1
+	done
+	(cd "$work/www/many" && head -c 3000000 ../30M | split -b 15000 -a 3 -d - n)
+}
