@@ -13,8 +13,15 @@
 # $work. The script also has
 #
 #	prepare		what the tests need; the server is started by one of them
-#	url		what it serves: the files in the folder $work/www
-#	servers		prints the processes that do
+#	url		what it serves: the files in the folder $work/www. Below it,
+#			/limited/ has them at a megabyte a second, and /mute/ asks the
+#			socket mute.sock
+#	impatient_port	where it drops who is silent for 2 seconds, or 1 between requests
+#	master		prints the process that is to be told what to do
+#	end_signal	... to end, and do so when all is done
+#	servers		prints the processes that serve
+#	reload		has it do that with new processes, and returns when the old ones
+#			have gone
 #	has_connections N
 #			has it so many, but for the one that it is asked with?
 
@@ -32,21 +39,20 @@ run_test() {
 	[ $status != 124 ] || echo "it took more than $each s" >>"$work/trace"
 }
 
-# result NUMBER NAME
+# result NAME [WHY]: print it; why is why it has not been run.
 result() {
-	name=$(echo "$2" | tr _ -)
-	echo "# $name: $ms ms"
+	number=$((number + 1))
 	if [ "$status" = 0 ]; then
-		echo "ok $1 $name"
+		echo "ok $number $1${2:+ # SKIP $2}"
 	else
-		tail -n 40 "$work/trace" | cut -c 1-300 | sed 's/^/# /'
-		echo "not ok $1 $name"
+		echo "not ok $number $1"
 		failed=$((failed + 1))
 	fi
 }
 
-# main [NAME...]: these tests or, without a name, all. The load is whatever a test has
-# written into the file $work/load.
+# main [NAME...]: these tests or, without a name, all, and those of the program itself: there
+# are $suite_size of them, of which suite prints the results. The load is whatever a test
+# has written into the file $work/load.
 main() {
 	if [ "$1" = --run ]; then
 		set -ex
@@ -56,16 +62,24 @@ main() {
 	prepare || exit 1
 	number=0 failed=0
 	# shellcheck disable=SC2086 # a list of words
-	[ $# -gt 0 ] || set -- $tests
-	echo "1..$#"
+	if [ $# = 0 ]; then
+		set -- $tests
+	else
+		suite_size=0
+	fi
+	echo "1..$(($# + suite_size))"
 	for test; do
-		number=$((number + 1))
 		run_test "$test"
-		result $number "$test"
+		name=$(echo "$test" | tr _ -)
+		echo "# $name: $ms ms"
+		[ $status = 0 ] || tail -n 30 "$work/trace" | cut -c 1-300 | sed 's/^/# /'
+		result "$name"
 	done
 	[ ! -s "$work/load" ] || sed 's/^/# load: /' "$work/load"
+	[ $suite_size = 0 ] || suite
 	[ $failed = 0 ]
 }
+suite_size=0
 
 # refute COMMAND...: it has to fail. (The shell does not stop at a "!".)
 refute() {
@@ -106,6 +120,12 @@ registrations() {
 # waits_right PID: in queues of the kind that it was built for only, for something.
 waits_right() {
 	[ "$(backend "$1" | sort -u)" = "$variant" ] && [ "$(registrations "$1")" -gt 0 ]
+}
+
+all_wait_right() {
+	for pid in $(servers); do
+		eventually waits_right "$pid"
+	done
 }
 
 # Print how many descriptors the servers have.
@@ -156,6 +176,7 @@ same() {
 same_many() {
 	source=$1
 	shift
+	rm -rf "$work/many"
 	mkdir "$work/many"
 	for file in "$work"/www/many/*; do
 		printf 'url = "%s/many/%s"\noutput = "%s/%s"\n' "$source" "${file##*/}" \
@@ -163,7 +184,6 @@ same_many() {
 	done >"$work/list"
 	fetch -K "$work/list" -w '%{http_version} %{num_connects}\n' "$@" >"$work/connects"
 	diff -r "$work/www/many" "$work/many"
-	rm -r "$work/many"
 }
 
 # each_way PATH [FILE...]: large files at the same time.
@@ -176,6 +196,28 @@ each_way() {
 	done
 	# shellcheck disable=SC2086 # a list of words
 	finish $pids
+}
+
+# drip FILE: copy the input, 200 kB every tenth of a second.
+drip() {
+	while dd bs=200k count=1 iflag=fullblock status=none >"$1" && [ -s "$1" ]; do
+		cat "$1"
+		sleep 0.1
+	done
+}
+
+# slowly_each_way PATH...: by clients that read slowly.
+slowly_each_way() {
+	pids="" n=0
+	for path; do
+		n=$((n + 1))
+		(fetch "$url${path}3000000" | drip "$work/drop.$n" |
+			cmp - "$work/www/3000000") &
+		pids="$pids $!"
+	done
+	# shellcheck disable=SC2086 # a list of words
+	took finish $pids
+	[ $ms -ge 1000 ]
 }
 
 # put FILE URL [OPTION...]: it is there then.
@@ -262,13 +304,7 @@ test_bodies_slow() {
 }
 
 test_slow_clients() {
-	pids=
-	for n in 1 2 3 4; do
-		same "$work/www/300000" "$url/300000" --limit-rate 100k &
-		pids="$pids $!"
-	done
-	# shellcheck disable=SC2086 # a list of words
-	finish $pids
+	slowly_each_way / / /
 }
 
 # A request comes in small parts.
@@ -306,6 +342,79 @@ test_abort_of_body() {
 	[ -z "$(ls "$work/www/put")" ]
 }
 
+silent_client() {
+	nc -d 127.0.0.1 "$impatient_port"
+}
+
+idle_client() {
+	printf 'GET /1000 HTTP/1.1\r\nHost: x\r\n\r\n' | nc 127.0.0.1 "$impatient_port"
+}
+
+# Who does not ask is dropped in time: before the first request and after.
+test_timeouts() {
+	took silent_client
+	[ $ms -ge 1900 ]
+	[ $ms -le 5000 ]
+	took idle_client
+	[ $ms -ge 900 ]
+	[ $ms -le 4000 ]
+}
+
+# Who does not read is dropped as well.
+test_timeout_of_reader() {
+	rm -f "$work/fifo"
+	mkfifo "$work/fifo"
+	printf 'GET /30M HTTP/1.0\r\n\r\n' | nc 127.0.0.1 "$impatient_port" >"$work/fifo" &
+	client=$!
+	exec 8<"$work/fifo"
+	eventually has_connections 1
+	eventually has_connections 0
+	kill $client
+	exec 8<&-
+}
+
+# It goes while there is no answer yet: that is noticed at once, and passed on to the one
+# that has been asked.
+test_abort_before_the_answer() {
+	settle
+	rm -f "$work/mute.sock"
+	(umask 0 && exec nc -l -U "$work/mute.sock" >"$work/asked") &
+	asked=$!
+	eventually [ -S "$work/mute.sock" ]
+	curl -sS "$url/mute/1" &
+	client=$!
+	eventually grep -q '^GET /' "$work/asked"
+	kill $client
+	took finish $asked
+	[ $ms -le 2000 ]
+	eventually has_settled
+}
+
+# A reload waits for what is being served, and serves what comes then.
+test_reload() {
+	same "$work/www/3000000" "$url/limited/3000000" &
+	client=$!
+	eventually has_connections 1
+	took reload
+	[ $ms -ge 1000 ]
+	finish $client
+	same "$work/www/1000" "$url/1000"
+	all_wait_right
+}
+
+# No request fails meanwhile.
+test_reload_under_load() {
+	hammer 2 10 "$url/4097" "$work/www/4097" -H 'Connection: close' &
+	load=$!
+	reloads=0
+	while kill -0 $load; do
+		reload
+		reloads=$((reloads + 1))
+	done
+	finish $load
+	[ $reloads -ge 2 ]
+}
+
 test_load() {
 	rate=$(hammer 2 50 "$url/4097" "$work/www/4097")
 	echo "$rate requests/s" >"$work/load"
@@ -314,6 +423,18 @@ test_load() {
 # Very many connections, few of which have something to say at a time.
 test_load_of_many() {
 	hammer 1 1000 "$url/1" "$work/www/1"
+}
+
+# It ends when the last client has got all.
+test_end() {
+	same "$work/www/3000000" "$url/limited/3000000" &
+	client=$!
+	eventually has_connections 1
+	pid=$(master)
+	kill -"$end_signal" "$pid"
+	took eventually is_gone "$pid"
+	[ $ms -ge 1000 ]
+	finish $client
 }
 
 # --- Preparing ------------------------------------------------------------
