@@ -13,18 +13,24 @@
 # $work. The script also has
 #
 #	prepare		what the tests need; the server is started by one of them
-#	url		what it serves: the files in the folder $work/www. Below it,
-#			/limited/ has them at a megabyte a second, and /mute/ asks the
-#			socket mute.sock
-#	impatient_port	where it drops who is silent for 2 seconds, or 1 between requests
 #	master		prints the process that is to be told what to do
 #	end_signal	... to end, and do so when all is done
 #	servers		prints the processes that serve
-#	reload		has it do that with new processes, and returns when the old ones
-#			have gone
+#	reload		has it do that with what is configured now, and returns when it
+#			does so
 #	has_connections N
 #			has it so many, but for the one that it is asked with?
+#
+# Its server has the files in the folder $work/www, at 127.0.0.1:
+#
+#	port 8080	and there, at a megabyte a second, as /limited/FILE; has them put
+#			and deleted as /put/FILE; what is below /mute/ it asks the socket
+#			mute.sock
+#	port 8443	the same with TLS and HTTP/2
+#	port 8081	drops who is silent for 2 seconds, or 1 between requests
 
+url=http://127.0.0.1:8080
+tls_url=https://127.0.0.1:8443
 each=100	# how many seconds a test may take
 variant=${PWD##*/}
 
@@ -303,6 +309,18 @@ test_bodies_slow() {
 	put "$work/www/300000" "$url/put/slow" --limit-rate 100k
 }
 
+test_tls() {
+	same "$work/www/3000000" "$tls_url/3000000" --http1.1
+	put "$work/www/300000" "$tls_url/put/tls" --http1.1
+}
+
+# All through one connection.
+test_http2() {
+	same_many "$tls_url" --http2 -Z --parallel-max 50
+	[ "$(grep -c '^2 1$' "$work/connects")" = 1 ]
+	[ "$(grep -c -v '^2 ' "$work/connects")" = 0 ]
+}
+
 test_slow_clients() {
 	slowly_each_way / / /
 }
@@ -343,11 +361,11 @@ test_abort_of_body() {
 }
 
 silent_client() {
-	nc -d 127.0.0.1 "$impatient_port"
+	nc -d 127.0.0.1 8081
 }
 
 idle_client() {
-	printf 'GET /1000 HTTP/1.1\r\nHost: x\r\n\r\n' | nc 127.0.0.1 "$impatient_port"
+	printf 'GET /1000 HTTP/1.1\r\nHost: x\r\n\r\n' | nc 127.0.0.1 8081
 }
 
 # Who does not ask is dropped in time: before the first request and after.
@@ -364,7 +382,7 @@ test_timeouts() {
 test_timeout_of_reader() {
 	rm -f "$work/fifo"
 	mkfifo "$work/fifo"
-	printf 'GET /30M HTTP/1.0\r\n\r\n' | nc 127.0.0.1 "$impatient_port" >"$work/fifo" &
+	printf 'GET /30M HTTP/1.0\r\n\r\n' | nc 127.0.0.1 8081 >"$work/fifo" &
 	client=$!
 	exec 8<"$work/fifo"
 	eventually has_connections 1
