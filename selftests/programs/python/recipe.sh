@@ -12,8 +12,9 @@ guest_packages='bash coreutils dash libbz2-1.0 libc-bin libc6 libffi8 liblzma5 l
 limit=1800
 
 # What the tests need of the standard library's own tests.
-kept_tests='__init__.py _test_eintr.py lock_tests.py support test_asyncio test_epoll.py
-	test_kqueue.py test_poll.py test_select.py test_selectors.py'
+kept_tests='__init__.py _test_eintr.py lock_tests.py subprocessdata support test_asyncio
+	test_epoll.py test_kqueue.py test_poll.py test_select.py test_selectors.py
+	test_socketserver.py test_subprocess.py'
 
 # Leave what is needed to run, and to build select.
 trim() {

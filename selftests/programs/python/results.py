@@ -3,9 +3,9 @@
 # usage: python results.py SELECTOR OTHERS MODULE...
 #
 # Runs the tests of these modules, but for those whose names have a match of the
-# pattern OTHERS, and prints as KTAP what becomes of each. A module runs in a process of its own, whose selectors.DefaultSelector is to be that class. A
-# test that hangs or that ends its process has failed; those that were still to come
-# run in another one.
+# pattern OTHERS, and prints as KTAP what becomes of each. A module runs in a process of
+# its own, whose selectors.DefaultSelector is to be that class. A test that hangs or
+# that ends its process has failed; those that were still to come run in another one.
 
 import faulthandler
 import json
@@ -19,7 +19,7 @@ import tempfile
 import unittest
 
 PATIENCE = 300      # seconds for one test
-RESOURCES = ["subprocess", "cpu", "walltime"]   # there is no network
+RESOURCES = ["subprocess", "cpu", "walltime", "network"]    # loopback will do
 
 
 # --- In the process of a module -------------------------------------------
@@ -107,6 +107,7 @@ class Result(unittest.TestResult):
 def run_module(selector, module, left, fd):
     """Run those tests of the module whose names are in the file left."""
     import selectors
+    import socketserver
     from test import support
 
     def tell(*what):
@@ -115,6 +116,9 @@ def run_module(selector, module, left, fd):
     faulthandler.enable()
     if selectors.DefaultSelector.__name__ != selector:
         sys.exit(f"{selectors.DefaultSelector} is used, not {selector}")
+    # By themselves they wait with poll(), where there is that.
+    subprocess._PopenSelector = selectors.DefaultSelector
+    socketserver._ServerSelector = selectors.DefaultSelector
     support.use_resources = RESOURCES
     support.verbose = False
     with open(left) as file:
