@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2034,SC2154 # ../run, which sources this, reads and has them
+#
+# libevent waits for descriptors (EVFILT_READ, EVFILT_WRITE, with EV_CLEAR where asked
+# for), signals (EVFILT_SIGNAL) and what other threads want (EVFILT_USER), and hands
+# over all its changes with the call that waits. On Linux it uses epoll; here it is
+# built as on a BSD. Both are tested: what fails both ways is not ours.
+
+package=libevent
+variants='kqueue epoll'
+build_packages='gcc libc6-dev libssl-dev make pkg-config zlib1g-dev'
+guest_packages='coreutils dash grep libc-bin libpython3.11-minimal libssl3
+	python3-minimal sed zlib1g'
+limit=1500
+
+# Its tests only, as they lie in the source, without what compiling leaves.
+make_tests() {
+	# All of the same age, or make would make anew what was released as it is.
+	find . -type f -exec touch -r configure {} + &&
+		./configure --disable-shared "$@" &&
+		make && find . -type f ! -path './test/*' -delete &&
+		find test -name '*.o' -delete &&
+		find test -type f -perm /111 -size +100k -exec strip {} +
+}
+
+build_kqueue() {
+	# Whether kqueue works, configure finds out by using it, here, where it is not.
+	# What it takes for BSDs without void * in a struct kevent is an error since
+	# gcc 14.
+	make_tests LIBS="$kevent_libs" CPPFLAGS="$kevent_cppflags \
+		-Wno-int-conversion -DEVENT__HAVE_WORKING_KQUEUE=1"
+}
+
+build_epoll() {
+	make_tests
+}
