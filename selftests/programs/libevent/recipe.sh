@@ -25,10 +25,8 @@ make_tests() {
 
 build_kqueue() {
 	# Whether kqueue works, configure finds out by using it, here, where it is not.
-	# What it takes for BSDs without void * in a struct kevent is an error since
-	# gcc 14.
-	make_tests LIBS="$kevent_libs" CPPFLAGS="$kevent_cppflags \
-		-Wno-int-conversion -DEVENT__HAVE_WORKING_KQUEUE=1"
+	make_tests ac_cv_func_kqueue=yes LIBS="$kevent_libs" \
+		CPPFLAGS="$kevent_port_cppflags -DEVENT__HAVE_WORKING_KQUEUE=1"
 }
 
 build_epoll() {
