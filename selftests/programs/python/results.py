@@ -114,6 +114,8 @@ def run_module(selector, module, left, fd):
         os.write(fd, json.dumps(what).encode() + b"\n")
 
     faulthandler.enable()
+    # A shell that has started this in the background has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if selectors.DefaultSelector.__name__ != selector:
         sys.exit(f"{selectors.DefaultSelector} is used, not {selector}")
     # By themselves they wait with poll(), where there is that.
