@@ -13,7 +13,7 @@ build_packages='gcc libc6-dev libcanary-stability-perl libcommon-sense-perl libp
 	make perl'
 guest_packages='coreutils dash grep libc-bin libcommon-sense-perl perl sed'
 
-# make_loops FLAGS LIBRARIES: libev, and in the folder above our tests with it.
+# make_loops FLAGS LIBRARY: libev, and in the folder above our tests with it.
 make_loops() {
 	find . -type f -exec touch -r configure {} + &&
 		./configure --disable-shared CPPFLAGS="$1" LIBS="$2" && make &&
@@ -32,8 +32,8 @@ make_perl() {
 }
 
 build_kqueue() {
-	make_loops "$kevent_cppflags" "$kevent_libs" &&
-		EV_KQUEUE=1 make_perl "$kevent_cppflags" MYEXTLIB="$kevent_libs"
+	make_loops "$kevent_cppflags" "$kevent_archive" &&
+		EV_KQUEUE=1 make_perl "$kevent_cppflags" MYEXTLIB="$kevent_archive"
 }
 
 build_epoll() {
