@@ -154,7 +154,8 @@ static void signals(void)
 	for (i = 0; i < 500; i++) {
 		which = draw(2);
 		kill(getpid(), numbers[which]);
-		ev_run(loop, EVRUN_ONCE);
+		while (!told[which])
+			ev_run(loop, EVRUN_ONCE);
 		expect(told[which] == 1);
 		expect(!told[!which]);
 		told[which] = 0;
