@@ -85,6 +85,9 @@ uninstall: need_headers
 	$(if $(DESTDIR),,depmod $(RELEASE))
 	$(MAKE) -C userspace BUILD=$(BUILD) uninstall
 
+deb:
+	+@exec env BUILD=$(BUILD) userspace/packaging/build
+
 check check-debug check-all coverage:
 	+@$(RUN) $@
 
@@ -136,6 +139,7 @@ help:
 	@echo "                   selftests"
 	@echo "  make install     module, library, tools, headers, man pages; and: uninstall."
 	@echo "                   Programs for BSDs are then built as kevent-port(7) tells"
+	@echo "  make deb         packages for Debian, in build/deb/"
 	@echo "  make clean       remove build/, where everything goes that is built"
 	@echo
 	@echo "In QEMU, with Debian's kernels; what is missing is installed and fetched:"
@@ -171,7 +175,7 @@ help:
 	@echo "  KSELFTEST=<dir>  the folder that has kselftest_harness.h (fetched)"
 
 .PHONY: all module need_headers lib tools examples man selftests bench-programs \
-	fuzz-program install uninstall check check-debug check-all check-planted \
-	check-programs coverage lint demo shell bench plot fuzz clean help
+	fuzz-program install uninstall deb check check-debug check-all \
+	check-planted check-programs coverage lint demo shell bench plot fuzz clean help
 
 endif
