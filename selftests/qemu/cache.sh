@@ -54,6 +54,18 @@ candidates() {
 		     /^$/ { print version, package }'
 }
 
+# apt-get as if nothing were installed here, without leaving traces.
+apt_for_root() {
+	apt-get -q -q -y --no-install-recommends -o Dir::State::status=/dev/null \
+		-o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
+		-o APT::Sandbox::User=root -o Debug::NoLocking=true "$@"
+}
+
+# Print what would be installed where nothing is.
+needed() {
+	apt_for_root --simulate install "$@" 2>/dev/null | grep '^Inst ' | sort
+}
+
 # How many MB these packages take, packed and unpacked.
 package_size() {
 	apt-cache show "$@" | awk '

@@ -24,9 +24,13 @@ archive() {
 	targets '$(REPO_URI)' 'LABEL: Debian' | head -n 1
 }
 
-# From the machine's settings, what tells how to reach the archive.
-print_settings() {
+# Print those of the machine's settings that tell how to reach the archive.
+print_access() {
 	apt-config dump | grep '^Acquire::'
+}
+
+print_settings() {
+	print_access
 	cat <<-END
 		#clear Acquire::Languages;
 		Acquire::Languages "none";
