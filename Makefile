@@ -98,6 +98,9 @@ check-programs:
 	+@exec env BUILD=$(BUILD) KERNEL='$(KERNEL)' PROGRAM='$(PROGRAM)' \
 		selftests/programs/run
 
+check-deb:
+	+@exec env BUILD=$(BUILD) selftests/packages/run
+
 # make has a variable of this name by itself: "lint".
 LINT =
 lint:
@@ -151,6 +154,7 @@ help:
 	@echo "  make coverage    which lines of the module the tests reach"
 	@echo "  make check-planted  do the tests find bugs? Plants some, one at a time"
 	@echo "  make check-programs  do programs of others work? Their own tests, with kqueue"
+	@echo "  make check-deb   the packages: install, upgrade, remove them in a Debian"
 	@echo "  make bench       compare with epoll, poll and select"
 	@echo "  make plot        draw what bench has measured: selftests/bench/speed.svg"
 	@echo "  make fuzz        random use and abuse of the module, checked as far as can be"
@@ -175,7 +179,7 @@ help:
 	@echo "  KSELFTEST=<dir>  the folder that has kselftest_harness.h (fetched)"
 
 .PHONY: all module need_headers lib tools examples man selftests bench-programs \
-	fuzz-program install uninstall deb check check-debug check-all \
-	check-planted check-programs coverage lint demo shell bench plot fuzz clean help
+	fuzz-program install uninstall deb check check-debug check-all check-planted \
+	check-programs check-deb coverage lint demo shell bench plot fuzz clean help
 
 endif
