@@ -18,12 +18,12 @@ trim() {
 			-exec strip {} +
 }
 
-# Of an archive that comes before what needs it, no more is taken than it is told.
+# The library comes before what needs it, which some linkers then leave out.
 build_kqueue() {
 	printf '%s\n' '#include "fmacros.h"' '#include "config.h"' '#undef HAVE_EPOLL' \
 		'#define HAVE_KQUEUE 1' >src/choose-kqueue.h
 	make MALLOC=libc REDIS_CFLAGS="-include choose-kqueue.h $kevent_cppflags" \
-		REDIS_LDFLAGS="-Wl,-u,kqueue,-u,kevent $kevent_libs" && trim
+		REDIS_LDFLAGS="-Wl,--no-as-needed $kevent_libs" && trim
 }
 
 build_epoll() {
