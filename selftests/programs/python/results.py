@@ -139,6 +139,11 @@ def say(line):
     print(line, flush=True)
 
 
+def shared_name(name):
+    """Return the name that a test has, whichever the selector is that it tests."""
+    return re.sub("[.](Kqueue|E[Pp]oll)(SelectorTestCase|EventLoopTests)[.]", r".\2.", name)
+
+
 def remark_on(text):
     for line in text.rstrip().splitlines()[-60:]:
         say("# " + line)
@@ -154,6 +159,7 @@ class Results:
 
     def add(self, verdict, name, remark=""):
         self.number += 1
+        name = shared_name(name)
         if verdict == "skip":
             name += " # SKIP " + " ".join(remark.split())
             verdict = "ok"
