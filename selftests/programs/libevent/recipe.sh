@@ -8,7 +8,7 @@
 
 package=libevent
 variants='kqueue epoll'
-build_packages='gcc libc6-dev libssl-dev make pkg-config zlib1g-dev'
+build_packages='cmake gcc libc6-dev libssl-dev make pkg-config zlib1g-dev'
 guest_packages='coreutils dash grep libc-bin libpython3.11-minimal libssl3
 	python3-minimal sed zlib1g'
 limit=1500
@@ -23,7 +23,18 @@ make_tests() {
 		find test -type f -perm /111 -size +100k -exec strip {} +
 }
 
+# It can be built with CMake as well: that must find kqueue, too.
+make_with_cmake() {
+	cmake -S . -B cmake-build -DEVENT__DISABLE_TESTS=ON -DEVENT__LIBRARY_TYPE=STATIC \
+		-DEVENT__HAVE_WORKING_KQUEUE=1 -DCMAKE_C_FLAGS="$kevent_port_cppflags" \
+		-DCMAKE_REQUIRED_LIBRARIES="$kevent_libs" \
+		-DCMAKE_C_STANDARD_LIBRARIES="$kevent_libs" &&
+		make -C cmake-build && nm cmake-build/lib/libevent_core.a | grep kqops &&
+		rm -r cmake-build
+}
+
 build_kqueue() {
+	make_with_cmake || return 1
 	# Whether kqueue works, configure finds out by using it, here, where it is not.
 	make_tests ac_cv_func_kqueue=yes LIBS="$kevent_libs" \
 		CPPFLAGS="$kevent_port_cppflags -DEVENT__HAVE_WORKING_KQUEUE=1"
