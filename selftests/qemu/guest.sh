@@ -151,7 +151,8 @@ console_option() {
 	fi
 }
 
-# guest DIR INITRD OPTION...: boot the kernel in DIR.
+# guest DIR INITRD OPTION...: boot the kernel in DIR. Where the machine is busy, an
+# emulated timer is late, for which the kernel would give up (no_timer_check).
 guest() {
 	kernel=$1/vmlinuz initrd=$2 console=$(console_option "$1")
 	shift 2
@@ -161,7 +162,7 @@ guest() {
 		-m $guest_memory \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$kernel" -initrd "$initrd" -append "$console \
-panic=-1 oops=panic printk.devkmsg=on loglevel=7 $append" "$@"
+panic=-1 oops=panic no_timer_check printk.devkmsg=on loglevel=7 $append" "$@"
 }
 machine=
 
