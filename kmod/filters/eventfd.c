@@ -32,50 +32,62 @@ bool file_is_eventfd(struct file *file)
 
 /*
  * The counter of an eventfd. Only fs/eventfd.c knows its structure; all that
- * it tells others is a line in fdinfo, which takes thousands of instructions
- * to print and parse. So the counter is read where the structure has it as of
- * today, but only after that has been seen to agree with the line, twice in a
- * row, for two eventfds whose counters are not 0.
+ * it tells others is in fdinfo, which takes thousands of instructions to print
+ * and parse. So the counter is read where the structure has it as of today, but
+ * only after one whose counter is not 0 has been seen to be like that: what its
+ * poll method waits for, which is in front of the counter, and its number, behind
+ * it, are where they are to be, and the counter is what fdinfo says.
  */
 bool eventfd_layout_good __read_mostly;
 
-/* The last eventfd that agreed, if the last did; only compared. */
-static void *eventfd_agreed;
+/**
+ * struct eventfd_shown - what fdinfo says of an eventfd
+ * @count: its counter
+ * @id: its number among all of them
+ */
+struct eventfd_shown {
+	u64 count;
+	int id;
+};
 
-static u64 eventfd_counter_shown(struct file *file)
+/* What follows @name in @text. */
+static const char *shown_value(const char *text, const char *name)
 {
-	static const char name[] = "eventfd-count:";
+	const char *found = strstr(text, name);
+
+	return found ? found + strlen(name) : "";
+}
+
+/* False if it does not say all of that. */
+static bool eventfd_show(struct file *file, struct eventfd_shown *shown)
+{
 	struct seq_file m = {};
 	char buf[128] = {};
-	u64 count = 0;
-	char *value;
 
+	*shown = (struct eventfd_shown){};
 	m.buf = buf;
 	m.size = sizeof(buf) - 1;
 	if (!file->f_op->show_fdinfo)
-		return 0;
+		return false;
 	file->f_op->show_fdinfo(&m, file);
-	value = strstr(buf, name);
-	if (value && sscanf(value + strlen(name), "%llx", &count) != 1)
-		count = 0;
-	return count;
+	if (sscanf(shown_value(buf, "eventfd-count:"), "%llx", &shown->count) != 1)
+		shown->count = 0;
+	return sscanf(shown_value(buf, "eventfd-id:"), "%d", &shown->id) == 1;
 }
 
 /* The counter, until it is known where to read it. */
-u64 eventfd_counter_slow(struct file *file)
+u64 eventfd_counter_slow(const struct knote *kn)
 {
-	struct eventfd_layout *ctx = file->private_data;
+	const struct eventfd_layout *ctx = kn->poll.file->private_data;
 	u64 before = READ_ONCE(ctx->count);
-	u64 shown = eventfd_counter_shown(file);
-	void *agreed;
+	struct eventfd_shown shown;
 
-	/* If it changed meanwhile, another time will tell. */
-	if (!shown || before != READ_ONCE(ctx->count))
-		return shown;
-	agreed = xchg(&eventfd_agreed, before == shown ? ctx : NULL);
-	if (before == shown && agreed && agreed != ctx)
+	/* If it changes meanwhile, another time will tell. */
+	if (eventfd_show(kn->poll.file, &shown) && shown.count &&
+	    before == shown.count && shown.count == READ_ONCE(ctx->count) &&
+	    ctx->id == shown.id && kn->poll.whead == &ctx->wqh)
 		WRITE_ONCE(eventfd_layout_good, true);
-	return shown;
+	return shown.count;
 }
 
 /*
@@ -84,7 +96,7 @@ u64 eventfd_counter_slow(struct file *file)
  */
 static bool eventfd_writable(struct knote *kn, struct kevent_record *kev)
 {
-	u64 counter = eventfd_counter(kn->poll.file);
+	u64 counter = eventfd_counter(kn);
 
 	kev->data = counter < EVENTFD_MAX ? EVENTFD_MAX - counter : 0;
 	return kev->data;

@@ -17,22 +17,24 @@ struct eventfd_layout {
 	struct kref kref;
 	wait_queue_head_t wqh;
 	__u64 count;
+	unsigned int flags;
+	int id;
 };
 
 extern bool eventfd_layout_good;
-u64 eventfd_counter_slow(struct file *file);
+u64 eventfd_counter_slow(const struct knote *kn);
 
-static inline u64 eventfd_counter(struct file *file)
+static inline u64 eventfd_counter(const struct knote *kn)
 {
-	const struct eventfd_layout *ctx = file->private_data;
+	const struct eventfd_layout *ctx = kn->poll.file->private_data;
 
 	return likely(READ_ONCE(eventfd_layout_good)) ?
-		READ_ONCE(ctx->count) : eventfd_counter_slow(file);
+		READ_ONCE(ctx->count) : eventfd_counter_slow(kn);
 }
 
 static inline bool eventfd_readable(struct knote *kn, struct kevent_record *kev)
 {
-	kev->data = eventfd_counter(kn->poll.file);
+	kev->data = eventfd_counter(kn);
 	return kev->data;
 }
 
