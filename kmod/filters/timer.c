@@ -70,21 +70,43 @@ static bool timer_is_periodic(const struct knote *kn)
 	return !(kn->sfflags & NOTE_ABSTIME) && !(kn->flags & EV_ONESHOT);
 }
 
-/*
- * Start afresh, with what sfflags and sdata come to. A time of CLOCK_REALTIME
- * stays reported until the user does something about it; all others are forgotten
- * once delivered.
- */
-static void timer_start(struct knote *kn, s64 ns)
-{
-	bool absolute = kn->sfflags & NOTE_ABSTIME;
-	enum hrtimer_mode mode = absolute ? HRTIMER_MODE_ABS : HRTIMER_MODE_REL;
+/* Within that time a timer is hardly started before it expires. */
+#define TIMER_SOON	NSEC_PER_USEC
 
+/*
+ * A time of CLOCK_REALTIME stays reported until the user does something about it;
+ * all others are forgotten once delivered.
+ */
+static void timer_prepare(struct knote *kn, bool absolute)
+{
 	if (!absolute)
 		kn->flags |= EV_CLEAR;
 	hrtimer_setup(&kn->timer.timer, timer_fired,
-		      absolute ? CLOCK_REALTIME : CLOCK_MONOTONIC, mode);
-	hrtimer_start(&kn->timer.timer, ns_to_ktime(ns), mode);
+		      absolute ? CLOCK_REALTIME : CLOCK_MONOTONIC,
+		      HRTIMER_MODE_ABS);
+}
+
+/*
+ * Start afresh, with what sfflags and sdata come to, which is @ns. Returns whether
+ * it has expired meanwhile, as a time in the past has: that takes no interrupt.
+ */
+static bool timer_start(struct knote *kn, s64 ns)
+{
+	struct hrtimer *timer = &kn->timer.timer;
+	bool absolute = kn->sfflags & NOTE_ABSTIME;
+	ktime_t now = absolute ? ktime_get_real() : ktime_get();
+	ktime_t end = absolute ? ns : ktime_add_safe(now, ns);
+
+	timer_prepare(kn, absolute);
+	if (!absolute && ns <= TIMER_SOON)
+		now = ktime_get();
+	if (now < end) {
+		hrtimer_start(timer, end, HRTIMER_MODE_ABS);
+		return false;
+	}
+	hrtimer_set_expires(timer, end);
+	atomic_or(KNOTE_FIRED, &kn->state);
+	return true;
 }
 
 static int timer_attach(struct knote *kn)
@@ -97,8 +119,7 @@ static int timer_attach(struct knote *kn)
 	ret = kevent_user_take(kn->kq->user, KEVENT_TIMERS);
 	if (ret)
 		return ret;
-	timer_start(kn, ns);
-	return 0;
+	return timer_start(kn, ns);
 }
 
 static void timer_detach(struct knote *kn)

@@ -327,6 +327,22 @@ TEST_F(timer, huge)
 		EXPECT_EQ(0, kq_set(self->kq, n, EVFILT_TIMER, EV_DELETE));
 }
 
+/* The call that makes a timer tells of it if it is due, and so if it sets it anew. */
+TEST_F(timer, due_in_its_call)
+{
+	struct timespec none = {};
+	struct kevent change[2];
+	int round;
+
+	EV_SET(&change[0], 1, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 0, NULL);
+	EV_SET(&change[1], 2, EVFILT_TIMER, EV_ADD, NOTE_ABSTIME, 1, NULL);
+	for (round = 0; round < 100; round++) {
+		ASSERT_EQ(2, kevent(self->kq, change, 2, self->ev, 64, &none));
+		EXPECT_EQ(1, self->ev[0].data);
+		EXPECT_EQ(1, self->ev[1].data);
+	}
+}
+
 /* NOTE_ABSTIME in the past fires at once and stays until it is deleted. */
 TEST_F(timer, abstime_past)
 {
