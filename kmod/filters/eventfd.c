@@ -50,19 +50,12 @@ struct eventfd_shown {
 	int id;
 };
 
-/* What follows @name in @text. */
-static const char *shown_value(const char *text, const char *name)
-{
-	const char *found = strstr(text, name);
-
-	return found ? found + strlen(name) : "";
-}
-
 /* False if it does not say all of that. */
 static bool eventfd_show(struct file *file, struct eventfd_shown *shown)
 {
 	struct seq_file m = {};
 	char buf[128] = {};
+	char *line;
 
 	*shown = (struct eventfd_shown){};
 	m.buf = buf;
@@ -70,9 +63,9 @@ static bool eventfd_show(struct file *file, struct eventfd_shown *shown)
 	if (!file->f_op->show_fdinfo)
 		return false;
 	file->f_op->show_fdinfo(&m, file);
-	if (sscanf(shown_value(buf, "eventfd-count:"), "%llx", &shown->count) != 1)
-		shown->count = 0;
-	return sscanf(shown_value(buf, "eventfd-id:"), "%d", &shown->id) == 1;
+	line = strstr(buf, "eventfd-count:");
+	return line && sscanf(line, "eventfd-count: %llx eventfd-id: %d",
+			      &shown->count, &shown->id) == 2;
 }
 
 /* The counter, until it is known where to read it. */

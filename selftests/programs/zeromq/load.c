@@ -46,7 +46,7 @@ static void *new_socket(void *context, int type)
 	void *socket = zmq_socket(context, type);
 	int seconds60 = 60000;
 
-	check(socket != NULL, "zmq_socket");
+	check(!!socket, "zmq_socket");
 	check(!zmq_setsockopt(socket, ZMQ_RCVTIMEO, &seconds60,
 			      sizeof(seconds60)), "ZMQ_RCVTIMEO");
 	return socket;
