@@ -29,7 +29,8 @@ build_epoll() {
 build_server() {
 	unset PROGRAM	# to its makefiles it is one to be made
 	folder=/programs/${PWD##*/}/server
-	./configure --prefix="$folder" --without-readline --without-zlib "$@" || return 1
+	./configure --prefix="$folder" --without-readline --without-zlib "$@" &&
+		make -C src/backend generated-headers || return 1
 	for part in $parts; do
 		make -C "src/$part" all || return 1
 	done
