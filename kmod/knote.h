@@ -226,8 +226,9 @@ struct knote_poll {
 
 /**
  * struct knote_timer - a timer's knote's part
- * @timer: runs to the next expiration and sets KNOTE_FIRED; periods after that
- *	one are made up for when somebody looks
+ * @timer: runs to the next expiration and sets KNOTE_FIRED, which is set at once,
+ *	and the timer not started, if that has come already; periods after that one
+ *	are made up for when somebody looks
  * @count: expirations not yet delivered
  */
 struct knote_timer {

@@ -393,6 +393,16 @@ static bool is_stale(const struct knote *kn, const struct kevent_record *kev)
 }
 
 /*
+ * Its last event is on its way to another thread, who will end it after that: what
+ * is added now is another one.
+ */
+static bool is_spent(const struct knote *kn, const struct kevent_record *kev)
+{
+	return (kev->flags & EV_ADD) && (kn->flags & EV_ONESHOT) &&
+	       (kn->status & KNOTE_HELD) == KNOTE_TAKEN;
+}
+
+/*
  * The knote that a change is about, if there is one. It may have to wait until
  * nobody else is calling the knote's filter; scans then leave it to us, or with
  * many of them that might never be. @file as above.
@@ -425,6 +435,10 @@ static struct knote *find_free(struct kqueue *kq,
 		}
 		if (!kn || (kev->flags & EV_DELETE))
 			return kn;
+		if (unlikely(is_spent(kn, kev))) {
+			kqueue_drop(kq, kn);
+			continue;
+		}
 		if (ret || !(kn->status & KNOTE_BUSY))
 			break;
 		/*

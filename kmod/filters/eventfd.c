@@ -68,17 +68,30 @@ static bool eventfd_show(struct file *file, struct eventfd_shown *shown)
 			      &shown->count, &shown->id) == 2;
 }
 
+/*
+ * Is @ctx as we have it, where it has been found that its wait queue is? Should a
+ * kernel have the counter behind the others, a user could give it their value: then
+ * they are what we take for the counter.
+ */
+static bool eventfd_agrees(const struct eventfd_layout *ctx,
+			   const struct eventfd_shown *shown)
+{
+	return shown->count && READ_ONCE(ctx->count) == shown->count &&
+	       ctx->id == shown->id &&
+	       memcmp(&ctx->flags, &shown->count, sizeof(shown->count));
+}
+
 /* The counter, until it is known where to read it. */
 u64 eventfd_counter_slow(const struct knote *kn)
 {
 	const struct eventfd_layout *ctx = kn->poll.file->private_data;
-	u64 before = READ_ONCE(ctx->count);
+	bool known = READ_ONCE(kn->poll.whead) == &ctx->wqh;
+	u64 before = known ? READ_ONCE(ctx->count) : 0;
 	struct eventfd_shown shown;
 
 	/* If it changes meanwhile, another time will tell. */
-	if (eventfd_show(kn->poll.file, &shown) && shown.count &&
-	    before == shown.count && shown.count == READ_ONCE(ctx->count) &&
-	    ctx->id == shown.id && kn->poll.whead == &ctx->wqh)
+	if (eventfd_show(kn->poll.file, &shown) && known &&
+	    before == shown.count && eventfd_agrees(ctx, &shown))
 		WRITE_ONCE(eventfd_layout_good, true);
 	return shown.count;
 }

@@ -148,6 +148,7 @@ static int timer_touch(struct knote *kn, const struct kevent_record *kev)
 	kn->timer.count = 0;
 	kn->sfflags = kev->fflags;
 	kn->sdata = kev->data;
+	/* Who calls this looks whether it has expired. */
 	timer_start(kn, ns);
 	return 0;
 }

@@ -343,6 +343,25 @@ TEST_F(timer, due_in_its_call)
 	}
 }
 
+/* One that is due and disabled counts, is told when it is enabled, and can be deleted. */
+TEST_F(timer, due_disabled)
+{
+	struct span s;
+
+	s.armed_before = ts_ns();
+	ASSERT_EQ(0, arm(self->kq, 1, EV_DISABLE, NOTE_NSECONDS, 1));
+	s.armed_after = ts_ns();
+	ASSERT_EQ(0, arm(self->kq, 2, EV_DISABLE | EV_ONESHOT, 0, 0));
+	pass(MS);
+	EXPECT_EQ(0, kq_count(self->kq));
+	ASSERT_EQ(0, kq_set(self->kq, 2, EVFILT_TIMER, EV_DELETE));
+	s.seen_before = ts_ns();
+	ASSERT_EQ(0, kq_set(self->kq, 1, EVFILT_TIMER, EV_ENABLE));
+	ASSERT_EQ(1, kq_wait(self->kq, self->ev, 64, LIMIT_MS));
+	s.seen_after = ts_ns();
+	EXPECT_TRUE(count_is_exact(&s, 1, self->ev[0].data));
+}
+
 /* NOTE_ABSTIME in the past fires at once and stays until it is deleted. */
 TEST_F(timer, abstime_past)
 {

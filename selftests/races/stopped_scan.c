@@ -258,6 +258,27 @@ TEST_F(stopped, deleted_and_added)
 	EXPECT_EQ(UD(3), ev[0].udata);
 }
 
+/* It is added again: that is not lost with an event that is its last. */
+TEST_F(stopped, added)
+{
+	struct kevent ev[2];
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_EQ(0, close(self->a[0]));
+	ASSERT_EQ(0, kq_change(self->kq, self->b[0], EVFILT_READ, EV_ADD | variant->flags,
+			       0, 0, UD(5)));
+	ASSERT_TRUE(resume_call(&self->s));
+	EXPECT_BOTH(&self->s);
+	EXPECT_EQ(1, fdinfo_knotes(self->kq));
+	/* By adding it alone it is not enabled. */
+	if (variant->flags == EV_DISPATCH)
+		ASSERT_EQ(0, kq_set(self->kq, self->b[0], EVFILT_READ, EV_ENABLE));
+	ASSERT_EQ(1, kq_collect(self->kq, ev, 2));
+	EXPECT_EQ(variant->flags == EV_DISPATCH ? NULL : UD(5), ev[0].udata);
+}
+
 /* It is disabled, which does not take the event back; enabled, it is there again. */
 TEST_F(stopped, disabled)
 {
