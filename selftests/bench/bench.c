@@ -44,10 +44,13 @@ static void show_usage(FILE *to)
 {
 	size_t i;
 
-	fprintf(to, "Usage: bench [-r rounds] [-o operations] [-n descriptors] [group ...]\n"
+	fprintf(to, "Usage: bench [-r rounds] [-o operations] [-n descriptors]\n"
+		"             [-c file] [-p] [group ...]\n"
 		"  -r  turns that kevent and its rivals take, one after the other (%d)\n"
 		"  -o  operations in a turn (%d)\n"
 		"  -n  watch at most this many, at least 64 (%d)\n"
+		"  -c  write all that is measured to this file, as CSV\n"
+		"  -p  say where the module is, for a profiler\n"
 		"groups, all of them unless named:\n", opt.rounds, opt.ops, opt.max);
 	for (i = 0; i < GROUPS; i++)
 		fprintf(to, "  %-10s %s\n", groups[i].name, groups[i].what);
@@ -89,6 +92,7 @@ static void hung(int sig)
 static void run(const struct group *g)
 {
 	alarm(HANG_SECONDS);
+	csv_group(g->name);
 	g->run();
 	alarm(0);
 }
@@ -119,7 +123,7 @@ int main(int argc, char **argv)
 	size_t i;
 	int c;
 
-	while ((c = getopt(argc, argv, "r:o:n:h")) != -1) {
+	while ((c = getopt(argc, argv, "r:o:n:c:ph")) != -1) {
 		switch (c) {
 		case 'r':
 			opt.rounds = parse(optarg, 1);
@@ -129,6 +133,12 @@ int main(int argc, char **argv)
 			break;
 		case 'n':
 			opt.max = parse(optarg, 64);
+			break;
+		case 'c':
+			csv_open(optarg);
+			break;
+		case 'p':
+			profile_begin();
 			break;
 		case 'h':
 			show_usage(stdout);

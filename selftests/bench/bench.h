@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "mark.h"
+
 #define READY 10		/* how many descriptors are ready in a collection */
 
 #define __printf(fmt, args) __attribute((format(printf, fmt, args)))
@@ -32,7 +34,9 @@ static inline long long now(void)
 {
 	struct timespec ts;
 
+	MARK(MARK_END);
 	clock_gettime(CLOCK_MONOTONIC, &ts);
+	MARK(MARK_START);
 	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
@@ -40,6 +44,7 @@ static inline long long now(void)
 struct series {
 	long long *v;
 	size_t n, room;
+	unsigned int number;	/* from the first value on */
 };
 
 void series_add(struct series *s, long long ns);
@@ -56,6 +61,17 @@ double clock_cost(void);
 void table_begin(const char *title, const char *const *columns, const char *ratio);
 void table_row(const double *value, const char *fmt, ...) __printf(2, 3);
 void table_note(const char *fmt, ...) __printf(1, 2);
+
+/* mark.c: what a profiler is told besides */
+void profile_begin(void);
+void profile_reload(void);
+
+/* csv.c: the tables for programs */
+void csv_open(const char *path);
+void csv_group(const char *name);
+void csv_table(const char *title, const char *const *columns);
+void csv_median(double value, unsigned int series, int parts);
+void csv_row(const char *label, const double *value, int n);
 
 /* descriptors.c: what is watched */
 enum fd_kind { EVENTFD, PIPE, TCP, KINDS };

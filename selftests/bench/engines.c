@@ -207,5 +207,7 @@ bool reload_module(void)
 	ok = !syscall(SYS_delete_module, "kevent", O_NONBLOCK) &&
 	     !syscall(SYS_finit_module, fd, "", 0);
 	close(fd);
+	if (ok)
+		profile_reload();
 	return ok;
 }
