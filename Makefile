@@ -113,11 +113,9 @@ demo:
 shell:
 	+@$(RUN) shell
 
-# With -icount a nanosecond of the guest is one instruction: exact, no noise.
 bench:
-	+@$(RUN) exec -n bench -b bench-programs -t 3600 \
-		-q '-accel tcg,thread=single -icount shift=0,sleep=off -smp 1' \
-		-a 'clocksource=tsc tsc=reliable' "bench $(BENCH)"
+	+@exec env BUILD=$(BUILD) KERNEL='$(KERNEL)' BENCH='$(BENCH)' \
+		selftests/bench/run
 
 # Draws what a whole "bench" has measured last.
 plot:
