@@ -117,6 +117,9 @@ bench:
 	+@exec env BUILD=$(BUILD) KERNEL='$(KERNEL)' BENCH='$(BENCH)' \
 		selftests/bench/run
 
+bench-compare:
+	@exec env BUILD=$(BUILD) selftests/bench/compare '$(OLD)'
+
 # Draws what a whole "bench" has measured last.
 plot:
 	@exec env BUILD=$(BUILD) selftests/bench/plot
@@ -154,6 +157,8 @@ help:
 	@echo "  make check-programs  do programs of others work? Their own tests, with kqueue"
 	@echo "  make check-deb   the packages: install, upgrade, remove them in a Debian"
 	@echo "  make bench       compare with epoll, poll and select"
+	@echo "  make bench-compare OLD=before.csv  what got slower since then? before.csv is"
+	@echo "                   a copy of build/bench/bench.csv, which bench writes"
 	@echo "  make plot        draw what bench has measured: selftests/bench/speed.svg"
 	@echo "  make fuzz        random use and abuse of the module, checked as far as can be"
 	@echo "  make shell       a guest to play in, with the module loaded"
@@ -178,6 +183,7 @@ help:
 
 .PHONY: all module need_headers lib tools examples man selftests bench-programs \
 	fuzz-program install uninstall deb check check-debug check-all check-planted \
-	check-programs check-deb coverage lint demo shell bench plot fuzz clean help
+	check-programs check-deb coverage lint demo shell bench bench-compare \
+	plot fuzz clean help
 
 endif
