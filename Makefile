@@ -120,6 +120,13 @@ bench:
 bench-compare:
 	@exec env BUILD=$(BUILD) selftests/bench/compare '$(OLD)'
 
+profile-plugin:
+	$(MAKE) -C selftests/bench/profile BUILD=$(BUILD)
+
+profile:
+	+@exec env BUILD=$(BUILD) KERNEL='$(KERNEL)' BENCH='$(BENCH)' ROW='$(ROW)' \
+		COLUMN='$(COLUMN)' ORDER='$(ORDER)' selftests/bench/profile/run
+
 # Draws what a whole "bench" has measured last.
 plot:
 	@exec env BUILD=$(BUILD) selftests/bench/plot
@@ -159,6 +166,8 @@ help:
 	@echo "  make bench       compare with epoll, poll and select"
 	@echo "  make bench-compare OLD=before.csv  what got slower since then? before.csv is"
 	@echo "                   a copy of build/bench/bench.csv, which bench writes"
+	@echo "  make profile ROW='write, wait'  in which functions are the instructions that"
+	@echo "                   this row of bench counts?"
 	@echo "  make plot        draw what bench has measured: selftests/bench/speed.svg"
 	@echo "  make fuzz        random use and abuse of the module, checked as far as can be"
 	@echo "  make shell       a guest to play in, with the module loaded"
@@ -167,6 +176,9 @@ help:
 	@echo "  KDIR=<folder>    build the module for this kernel (headers or build folder)"
 	@echo "  KERNEL=6.12      the kernel to boot: 6.1 6.12 6.12-rt newest debug"
 	@echo "  BENCH=timer      bench: only these groups, or options (-h shows them)"
+	@echo "                   profile: the group of the row, if bench has not run yet"
+	@echo "  COLUMN=kevent    profile: only this contender"
+	@echo "  ORDER=1          profile: also in the order of execution"
 	@echo "  SECONDS=600      fuzz: for so long (60)"
 	@echo "  SEED=1           fuzz: repeat the run with this seed"
 	@echo "  FUZZ='-j 8'      fuzz: further options of kevent-fuzz (-h shows them)"
@@ -184,6 +196,6 @@ help:
 .PHONY: all module need_headers lib tools examples man selftests bench-programs \
 	fuzz-program install uninstall deb check check-debug check-all check-planted \
 	check-programs check-deb coverage lint demo shell bench bench-compare \
-	plot fuzz clean help
+	profile profile-plugin plot fuzz clean help
 
 endif
