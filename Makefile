@@ -68,7 +68,9 @@ selftests: lib tools examples
 		dir=$$(selftests/qemu/fetch kernel-files); } || exit 1; \
 	$(MAKE) -C selftests BUILD=$(BUILD) KSELFTEST="$$dir" all
 
+# io_uring is compared with if it can be had.
 bench-programs: lib
+	-selftests/qemu/deps uring
 	$(MAKE) -C selftests/bench BUILD=$(BUILD)
 
 fuzz-program:
@@ -155,7 +157,7 @@ help:
 	@echo "  make check-planted  do the tests find bugs? Plants some, one at a time"
 	@echo "  make check-programs  do programs of others work? Their own tests, with kqueue"
 	@echo "  make check-deb   the packages: install, upgrade, remove them in a Debian"
-	@echo "  make bench       compare with epoll, poll and select"
+	@echo "  make bench       compare with epoll, poll, select and io_uring"
 	@echo "  make plot        draw what bench has measured: selftests/bench/speed.svg"
 	@echo "  make fuzz        random use and abuse of the module, checked as far as can be"
 	@echo "  make shell       a guest to play in, with the module loaded"
