@@ -26,6 +26,7 @@ static const struct group {
 	const char *what;
 } groups[] = {
 	{ "collect", bench_collect, "collect ten ready of many watched" },
+	{ "alone", bench_alone, "collect one, in a program that has no other" },
 	{ "register", bench_register, "register and remove many" },
 	{ "rearm", bench_rearm, "re-arm ten and wait" },
 	{ "timer", bench_timer, "arm a timer, wait, collect; put it off" },
