@@ -31,6 +31,7 @@ static const struct group {
 	{ "rearm", bench_rearm, "re-arm ten and wait" },
 	{ "timer", bench_timer, "arm a timer, wait, collect; put it off" },
 	{ "user", bench_user, "trigger a user event, wait; trigger alone" },
+	{ "pingpong", bench_pingpong, "two threads that answer each other" },
 	{ "signal", bench_signal, "raise a signal, wait; what that costs others" },
 	{ "process", bench_process, "have a child, wait; what that costs others" },
 	{ "file", bench_file, "write a file, wait; many files; what that costs others" },
