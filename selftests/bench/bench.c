@@ -32,6 +32,7 @@ static const struct group {
 	{ "timer", bench_timer, "arm a timer, wait, collect; put it off" },
 	{ "user", bench_user, "trigger a user event, wait; trigger alone" },
 	{ "pingpong", bench_pingpong, "two threads that answer each other" },
+	{ "connection", bench_connection, "a connection's whole life in a server" },
 	{ "signal", bench_signal, "raise a signal, wait; what that costs others" },
 	{ "process", bench_process, "have a child, wait; what that costs others" },
 	{ "file", bench_file, "write a file, wait; many files; what that costs others" },
