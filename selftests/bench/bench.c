@@ -33,6 +33,7 @@ static const struct group {
 	{ "user", bench_user, "trigger a user event, wait; trigger alone" },
 	{ "pingpong", bench_pingpong, "two threads that answer each other" },
 	{ "connection", bench_connection, "a connection's whole life in a server" },
+	{ "chains", bench_chains, "pipes that hand bytes on, as libevent has them" },
 	{ "signal", bench_signal, "raise a signal, wait; what that costs others" },
 	{ "process", bench_process, "have a child, wait; what that costs others" },
 	{ "file", bench_file, "write a file, wait; many files; what that costs others" },
