@@ -27,6 +27,7 @@ static const struct group {
 } groups[] = {
 	{ "collect", bench_collect, "collect ten ready of many watched" },
 	{ "alone", bench_alone, "collect one, in a program that has no other" },
+	{ "idle", bench_idle, "collect, register, replace with many idle ones" },
 	{ "register", bench_register, "register and remove many" },
 	{ "rearm", bench_rearm, "re-arm ten and wait" },
 	{ "timer", bench_timer, "arm a timer, wait, collect; put it off" },
