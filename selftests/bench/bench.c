@@ -35,6 +35,7 @@ static const struct group {
 	{ "pingpong", bench_pingpong, "two threads that answer each other" },
 	{ "connection", bench_connection, "a connection's whole life in a server" },
 	{ "chains", bench_chains, "pipes that hand bytes on, as libevent has them" },
+	{ "loops", bench_loops, "what perf bench epoll does" },
 	{ "signal", bench_signal, "raise a signal, wait; what that costs others" },
 	{ "process", bench_process, "have a child, wait; what that costs others" },
 	{ "file", bench_file, "write a file, wait; many files; what that costs others" },
