@@ -115,10 +115,12 @@ demo:
 shell:
 	+@$(RUN) shell
 
-# With -icount a nanosecond of the guest is one instruction: exact, no noise.
+# With -icount a nanosecond of the guest is one instruction: exact, no noise. Several
+# CPUs cannot be counted: with CPUS it is time, on whatever the machine has.
+COUNTED = -n bench -q '-accel tcg,thread=single -icount shift=0,sleep=off -smp 1'
+TIMED = -n bench-cpus -c '$(CPUS)'
 bench:
-	+@$(RUN) exec -n bench -b bench-programs -t 3600 \
-		-q '-accel tcg,thread=single -icount shift=0,sleep=off -smp 1' \
+	+@$(RUN) exec $(if $(CPUS),$(TIMED),$(COUNTED)) -b bench-programs -t 3600 \
 		-a 'clocksource=tsc tsc=reliable' "bench $(BENCH)"
 
 # Draws what a whole "bench" has measured last.
@@ -166,6 +168,7 @@ help:
 	@echo "  KDIR=<folder>    build the module for this kernel (headers or build folder)"
 	@echo "  KERNEL=6.12      the kernel to boot: 6.1 6.12 6.12-rt newest debug"
 	@echo "  BENCH=timer      bench: only these groups, or options (-h shows them)"
+	@echo "  CPUS=4           bench: in time, with so many CPUs (BENCH=producers needs it)"
 	@echo "  SECONDS=600      fuzz: for so long (60)"
 	@echo "  SEED=1           fuzz: repeat the run with this seed"
 	@echo "  FUZZ='-j 8'      fuzz: further options of kevent-fuzz (-h shows them)"
