@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A program that watches one eventfd, and nothing else. The module reads the counter
- * of an eventfd where it lies only when it has seen two that agree with what fdinfo
- * says; so it matters whether there were others since it was loaded.
+ * A program that watches one eventfd, and nothing else. From the first ones the module
+ * learns how to read their counters, so it matters whether there were others since it
+ * was loaded.
  */
 #include "bench.h"
 

@@ -27,7 +27,6 @@ static const struct group {
 } groups[] = {
 	{ "collect", bench_collect, "collect ten ready of many watched" },
 	{ "alone", bench_alone, "collect one, in a program that has no other" },
-	{ "idle", bench_idle, "collect, register, replace with many idle ones" },
 	{ "register", bench_register, "register and remove many" },
 	{ "rearm", bench_rearm, "re-arm ten and wait" },
 	{ "timer", bench_timer, "arm a timer, wait, collect; put it off" },
@@ -41,6 +40,7 @@ static const struct group {
 	{ "file", bench_file, "write a file, wait; many files; what that costs others" },
 	{ "close", bench_close, "close() while many others are watched" },
 	{ "memory", bench_memory, "kernel memory of a watched descriptor" },
+	{ "idle", bench_idle, "collect, register, replace with many idle ones" },
 	{ "producers", bench_producers, "1, 2, 4 producers and consumers; with several CPUs" },
 };
 

@@ -98,6 +98,7 @@ extern const struct engine engine[ENGINES];
 extern const char *const engine_name[MAX_COLUMNS + 1];
 
 int queue_open(void);		/* kqueue() or the end */
+int trigger_queue(void);	/* a queue with the user event 1 */
 int epoll_open(void);
 bool reload_module(void);
 void __noreturn check_failed(const char *what);

@@ -19,6 +19,7 @@ enum { NO_QUEUE = ON_URING, WAYS };
 
 static struct sockaddr_in address;
 static int listener;
+static struct pool pool;	/* what else is registered, and idle */
 
 static void write_request(char *buf, int number)
 {
@@ -91,12 +92,14 @@ static bool serve(int way, int q, int n)
 	return good;
 }
 
-static void turn(struct series *s, int way, int n)
+static void turn(struct series *s, int way, int n, int idle)
 {
 	int q = way == NO_QUEUE ? -1 : poller[way].open(), client[MOST], i;
 	long long start, end;
 	bool good;
 
+	for (i = 0; i < idle; i++)
+		check(poller[way].add(q, pool.in[i]), "register");
 	if (way != NO_QUEUE)
 		check(poller[way].add(q, listener), "register");
 	for (i = 0; i < opt.ops; i += n) {
@@ -112,28 +115,31 @@ static void turn(struct series *s, int way, int n)
 		poller[way].close(q);
 }
 
-static void compare(int n)
+static void compare(int n, int idle)
 {
+	int round, way, ways = idle ? NO_QUEUE : WAYS;
 	struct series s[WAYS] = {};
 	double value[WAYS];
-	int round, way;
 
 	for (round = 0; round < opt.rounds; round++)
-		for (way = 0; way < WAYS; way++)
-			turn(&s[way], way, n);
+		for (way = 0; way < ways; way++)
+			turn(&s[way], way, n, idle);
 	for (way = 0; way < WAYS; way++)
 		value[way] = series_median(&s[way]);
-	table_row(value, "%d at a time", n);
+	table_row(value, "%d at a time, %d idle eventfds", n, idle);
 }
 
 void bench_connection(void)
 {
 	static const char *const columns[] = { "kevent", "epoll", "no queue", NULL };
 
+	pool_open(&pool, EVENTFD, opt.max < 10000 ? opt.max : 10000);
 	table_begin("Connections: accept, register, read, write, close", columns,
 		    "kevent/epoll");
 	listener = tcp_listen(&address);
-	compare(1);
-	compare(MOST);
+	compare(1, 0);
+	compare(MOST, 0);
+	compare(1, pool.n);
 	close(listener);
+	pool_close(&pool);
 }

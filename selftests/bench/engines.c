@@ -37,6 +37,16 @@ int queue_open(void)
 	return kq;
 }
 
+int trigger_queue(void)
+{
+	struct kevent change;
+	int kq = queue_open();
+
+	EV_SET(&change, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, NULL);
+	check(!kevent(kq, &change, 1, NULL, 0, NULL), "kevent");
+	return kq;
+}
+
 int epoll_open(void)
 {
 	int ep = epoll_create1(EPOLL_CLOEXEC);

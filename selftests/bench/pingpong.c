@@ -124,16 +124,6 @@ static void turn(struct series *samples)
 
 /* --- Triggers ---------------------------------------------------------------- */
 
-static int trigger_queue(void)
-{
-	struct kevent change;
-	int kq = queue_open();
-
-	EV_SET(&change, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, NULL);
-	check(!kevent(kq, &change, 1, NULL, 0, NULL), "kevent");
-	return kq;
-}
-
 static void trigger(int kq, unsigned int number)
 {
 	struct kevent change;

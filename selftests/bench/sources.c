@@ -138,17 +138,21 @@ void bench_timer(void)
 	       "put off one of 10 s (epoll: timerfd_settime)");
 }
 
+/* A queue, and what triggers its event. */
+static int queue_for(struct kevent *trigger)
+{
+	EV_SET(trigger, 1, EVFILT_USER, 0, NOTE_TRIGGER, 0, NULL);
+	return trigger_queue();
+}
+
 enum calls { TWO_CALLS, ONE_CALL };
 
 static void kevent_trigger(struct series *s, enum calls calls)
 {
 	struct kevent change, ev;
-	int i, got, kq = queue_open();
+	int i, got, kq = queue_for(&change);
 	long long start, end;
 
-	EV_SET(&change, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, NULL);
-	check(!kevent(kq, &change, 1, NULL, 0, NULL), "kevent");
-	EV_SET(&change, 1, EVFILT_USER, 0, NOTE_TRIGGER, 0, NULL);
 	for (i = 0; i < opt.ops; i++) {
 		start = now();
 		if (calls == TWO_CALLS) {
@@ -187,13 +191,10 @@ static void eventfd_trigger(struct series *s)
 /* Only the triggers: each is collected before the next, but that is not counted. */
 static void kevent_raise(struct series *s)
 {
-	int i, bad, kq = queue_open();
 	struct kevent change, ev;
+	int i, bad, kq = queue_for(&change);
 	long long start, end;
 
-	EV_SET(&change, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, NULL);
-	check(!kevent(kq, &change, 1, NULL, 0, NULL), "kevent");
-	EV_SET(&change, 1, EVFILT_USER, 0, NOTE_TRIGGER, 0, NULL);
 	for (i = 0; i < opt.ops; i++) {
 		start = now();
 		bad = kevent(kq, &change, 1, NULL, 0, NULL);
