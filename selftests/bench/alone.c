@@ -84,4 +84,5 @@ void bench_alone(void)
 	}
 	row(first, "the only one since the module was loaded");
 	row(later, "others were watched before");
+	uring_note();
 }
