@@ -68,7 +68,9 @@ selftests: lib tools examples
 		dir=$$(selftests/qemu/fetch kernel-files); } || exit 1; \
 	$(MAKE) -C selftests BUILD=$(BUILD) KSELFTEST="$$dir" all
 
+# io_uring is compared with if it can be had.
 bench-programs: lib
+	-selftests/qemu/deps uring
 	$(MAKE) -C selftests/bench BUILD=$(BUILD)
 
 fuzz-program:
@@ -115,7 +117,7 @@ shell:
 
 bench:
 	+@exec env BUILD=$(BUILD) KERNEL='$(KERNEL)' BENCH='$(BENCH)' \
-		selftests/bench/run
+		CPUS='$(CPUS)' selftests/bench/run
 
 bench-compare:
 	@exec env BUILD=$(BUILD) selftests/bench/compare '$(OLD)'
@@ -163,7 +165,7 @@ help:
 	@echo "  make check-planted  do the tests find bugs? Plants some, one at a time"
 	@echo "  make check-programs  do programs of others work? Their own tests, with kqueue"
 	@echo "  make check-deb   the packages: install, upgrade, remove them in a Debian"
-	@echo "  make bench       compare with epoll, poll and select"
+	@echo "  make bench       compare with epoll, poll, select and io_uring"
 	@echo "  make bench-compare OLD=before.csv  what got slower since then? before.csv is"
 	@echo "                   a copy of build/bench/bench.csv, which bench writes"
 	@echo "  make profile ROW='write, wait'  in which functions are the instructions that"
@@ -179,6 +181,7 @@ help:
 	@echo "                   profile: the group of the row, if bench has not run yet"
 	@echo "  COLUMN=kevent    profile: only this contender"
 	@echo "  ORDER=1          profile: also in the order of execution"
+	@echo "  CPUS=4           bench: in time, with so many CPUs (BENCH=producers needs it)"
 	@echo "  SECONDS=600      fuzz: for so long (60)"
 	@echo "  SEED=1           fuzz: repeat the run with this seed"
 	@echo "  FUZZ='-j 8'      fuzz: further options of kevent-fuzz (-h shows them)"

@@ -5,13 +5,15 @@
 
 # boot_bench NAME OPTIONS QEMU-OPTIONS KERNEL-OPTIONS [COMMAND]: run the benchmark with
 # the OPTIONS, then COMMAND, and leave its table in $build/NAME/NAME.csv. With -icount a
-# nanosecond of the guest is one instruction: exact, no noise.
+# nanosecond of the guest is one instruction: exact, no noise. Several CPUs cannot be
+# counted: with CPUS it is time, on whatever the machine has.
 boot_bench() {
 	csv=$build/$1/$1.csv
 	mkdir -p "$build/$1" && rm -f "$csv" || return
+	machine="-accel tcg,thread=single -icount shift=0,sleep=off -smp 1 $3"
+	[ -z "$CPUS" ] || machine=
 	"$top/selftests/qemu/run" exec -n "$1" -b bench-programs -t 3600 \
-		-q "-accel tcg,thread=single -icount shift=0,sleep=off -smp 1 $3" \
-		-a "clocksource=tsc tsc=reliable $4" \
+		-c "${CPUS:-1}" -q "$machine" -a "clocksource=tsc tsc=reliable $4" \
 		"bench -c /tmp/csv $2 && sed 's/^/@@ csv /' /tmp/csv${5:+ && $5}" &
 	child=$!
 	wait $child || return
