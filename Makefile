@@ -68,7 +68,9 @@ selftests: lib tools examples
 		dir=$$(selftests/qemu/fetch kernel-files); } || exit 1; \
 	$(MAKE) -C selftests BUILD=$(BUILD) KSELFTEST="$$dir" all
 
+# io_uring is compared with if it can be had.
 bench-programs: lib
+	-selftests/qemu/deps uring
 	$(MAKE) -C selftests/bench BUILD=$(BUILD)
 
 fuzz-program:
@@ -113,11 +115,19 @@ demo:
 shell:
 	+@$(RUN) shell
 
-# With -icount a nanosecond of the guest is one instruction: exact, no noise.
 bench:
-	+@$(RUN) exec -n bench -b bench-programs -t 3600 \
-		-q '-accel tcg,thread=single -icount shift=0,sleep=off -smp 1' \
-		-a 'clocksource=tsc tsc=reliable' "bench $(BENCH)"
+	+@exec env BUILD=$(BUILD) KERNEL='$(KERNEL)' BENCH='$(BENCH)' \
+		CPUS='$(CPUS)' selftests/bench/run
+
+bench-compare:
+	@exec env BUILD=$(BUILD) selftests/bench/compare '$(OLD)'
+
+profile-plugin:
+	$(MAKE) -C selftests/bench/profile BUILD=$(BUILD)
+
+profile:
+	+@exec env BUILD=$(BUILD) KERNEL='$(KERNEL)' BENCH='$(BENCH)' ROW='$(ROW)' \
+		COLUMN='$(COLUMN)' ORDER='$(ORDER)' selftests/bench/profile/run
 
 # Draws what a whole "bench" has measured last.
 plot:
@@ -155,7 +165,11 @@ help:
 	@echo "  make check-planted  do the tests find bugs? Plants some, one at a time"
 	@echo "  make check-programs  do programs of others work? Their own tests, with kqueue"
 	@echo "  make check-deb   the packages: install, upgrade, remove them in a Debian"
-	@echo "  make bench       compare with epoll, poll and select"
+	@echo "  make bench       compare with epoll, poll, select and io_uring"
+	@echo "  make bench-compare OLD=before.csv  what got slower since then? before.csv is"
+	@echo "                   a copy of build/bench/bench.csv, which bench writes"
+	@echo "  make profile ROW='write, wait'  in which functions are the instructions that"
+	@echo "                   this row of bench counts?"
 	@echo "  make plot        draw what bench has measured: selftests/bench/speed.svg"
 	@echo "  make fuzz        random use and abuse of the module, checked as far as can be"
 	@echo "  make shell       a guest to play in, with the module loaded"
@@ -164,6 +178,10 @@ help:
 	@echo "  KDIR=<folder>    build the module for this kernel (headers or build folder)"
 	@echo "  KERNEL=6.12      the kernel to boot: 6.1 6.12 6.12-rt newest debug"
 	@echo "  BENCH=timer      bench: only these groups, or options (-h shows them)"
+	@echo "                   profile: the group of the row, if bench has not run yet"
+	@echo "  COLUMN=kevent    profile: only this contender"
+	@echo "  ORDER=1          profile: also in the order of execution"
+	@echo "  CPUS=4           bench: in time, with so many CPUs (BENCH=producers needs it)"
 	@echo "  SECONDS=600      fuzz: for so long (60)"
 	@echo "  SEED=1           fuzz: repeat the run with this seed"
 	@echo "  FUZZ='-j 8'      fuzz: further options of kevent-fuzz (-h shows them)"
@@ -180,6 +198,7 @@ help:
 
 .PHONY: all module need_headers lib tools examples man selftests bench-programs \
 	fuzz-program install uninstall deb check check-debug check-all check-planted \
-	check-programs check-deb coverage lint demo shell bench plot fuzz clean help
+	check-programs check-deb coverage lint demo shell bench bench-compare \
+	profile profile-plugin plot fuzz clean help
 
 endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * bench: kevent against epoll, poll and select, side by side on one machine.
+ * bench: kevent against epoll, poll, select and io_uring, side by side on one machine.
  *
  * Under QEMU's -icount shift=0 a nanosecond is one instruction of the guest,
  * and the numbers are path lengths, the same in every run.
@@ -26,16 +26,22 @@ static const struct group {
 	const char *what;
 } groups[] = {
 	{ "collect", bench_collect, "collect ten ready of many watched" },
+	{ "alone", bench_alone, "collect one, in a program that has no other" },
 	{ "register", bench_register, "register and remove many" },
 	{ "rearm", bench_rearm, "re-arm ten and wait" },
-	{ "timer", bench_timer, "arm a timer, wait, collect" },
-	{ "user", bench_user, "trigger a user event, wait" },
+	{ "timer", bench_timer, "arm a timer, wait, collect; put it off" },
+	{ "user", bench_user, "trigger a user event, wait; trigger alone" },
+	{ "pingpong", bench_pingpong, "two threads that answer each other" },
+	{ "connection", bench_connection, "a connection's whole life in a server" },
+	{ "chains", bench_chains, "pipes that hand bytes on, as libevent has them" },
+	{ "loops", bench_loops, "what perf bench epoll does" },
 	{ "signal", bench_signal, "raise a signal, wait; what that costs others" },
 	{ "process", bench_process, "have a child, wait; what that costs others" },
 	{ "file", bench_file, "write a file, wait; many files; what that costs others" },
 	{ "close", bench_close, "close() while many others are watched" },
 	{ "memory", bench_memory, "kernel memory of a watched descriptor" },
-	{ "producers", bench_producers, "four producers, one consumer" },
+	{ "idle", bench_idle, "collect, register, replace with many idle ones" },
+	{ "producers", bench_producers, "1, 2, 4 producers and consumers; with several CPUs" },
 };
 
 #define GROUPS (sizeof(groups) / sizeof(*groups))
@@ -44,10 +50,13 @@ static void show_usage(FILE *to)
 {
 	size_t i;
 
-	fprintf(to, "Usage: bench [-r rounds] [-o operations] [-n descriptors] [group ...]\n"
+	fprintf(to, "Usage: bench [-r rounds] [-o operations] [-n descriptors]\n"
+		"             [-c file] [-p] [group ...]\n"
 		"  -r  turns that kevent and its rivals take, one after the other (%d)\n"
 		"  -o  operations in a turn (%d)\n"
 		"  -n  watch at most this many, at least 64 (%d)\n"
+		"  -c  write all that is measured to this file, as CSV\n"
+		"  -p  say where the module is, for a profiler\n"
 		"groups, all of them unless named:\n", opt.rounds, opt.ops, opt.max);
 	for (i = 0; i < GROUPS; i++)
 		fprintf(to, "  %-10s %s\n", groups[i].name, groups[i].what);
@@ -89,6 +98,7 @@ static void hung(int sig)
 static void run(const struct group *g)
 {
 	alarm(HANG_SECONDS);
+	csv_group(g->name);
 	g->run();
 	alarm(0);
 }
@@ -119,7 +129,7 @@ int main(int argc, char **argv)
 	size_t i;
 	int c;
 
-	while ((c = getopt(argc, argv, "r:o:n:h")) != -1) {
+	while ((c = getopt(argc, argv, "r:o:n:c:ph")) != -1) {
 		switch (c) {
 		case 'r':
 			opt.rounds = parse(optarg, 1);
@@ -129,6 +139,12 @@ int main(int argc, char **argv)
 			break;
 		case 'n':
 			opt.max = parse(optarg, 64);
+			break;
+		case 'c':
+			csv_open(optarg);
+			break;
+		case 'p':
+			profile_begin();
 			break;
 		case 'h':
 			show_usage(stdout);

@@ -71,4 +71,5 @@ void bench_collect(void)
 				compare(&p, n, mode);
 		pool_close(&p);
 	}
+	uring_note();
 }

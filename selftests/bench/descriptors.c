@@ -68,7 +68,7 @@ static void open_pipes(struct pool *p)
 	}
 }
 
-static int tcp_listen(struct sockaddr_in *sin)
+int tcp_listen(struct sockaddr_in *sin)
 {
 	socklen_t len = sizeof(*sin);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -146,6 +146,20 @@ void pool_lower(struct pool *p, int i)
 	while (read(p->in[i], buf, sizeof(buf)) > 0)
 		;
 	check(errno == EAGAIN, "read");
+}
+
+static void swap(int *a, int *b)
+{
+	int old = *a;
+
+	*a = *b;
+	*b = old;
+}
+
+void pool_swap(struct pool *p, int i, int k)
+{
+	swap(&p->in[i], &p->in[k]);
+	swap(&p->out[i], &p->out[k]);
 }
 
 /* Which of the first @n is the @k-th of READY that are spread evenly. */

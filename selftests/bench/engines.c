@@ -18,7 +18,9 @@
 
 #include "bench.h"
 
-const char *const engine_name[MAX_COLUMNS + 1] = { "kevent", "epoll", "poll", "select" };
+const char *const engine_name[MAX_COLUMNS + 1] = {
+	"kevent", "epoll", "poll", "select", "io_uring"
+};
 
 void check_failed(const char *what)
 {
@@ -32,6 +34,16 @@ int queue_open(void)
 	int kq = kqueue();
 
 	check(kq >= 0, "no queue (is the module loaded, /dev/kevent there?)");
+	return kq;
+}
+
+int trigger_queue(void)
+{
+	struct kevent change;
+	int kq = queue_open();
+
+	EV_SET(&change, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, NULL);
+	check(!kevent(kq, &change, 1, NULL, 0, NULL), "kevent");
 	return kq;
 }
 
@@ -69,6 +81,11 @@ static int kevent_wait(void)
 	return kevent(kq, NULL, 0, kev, 2 * READY, NULL);
 }
 
+static int kevent_fd(int i)
+{
+	return kev[i].ident;
+}
+
 static void kevent_close(void)
 {
 	close(kq);
@@ -96,6 +113,11 @@ static int epoll_start(const int *fd, int n, enum mode mode)
 static int epoll_collect(void)
 {
 	return epoll_wait(ep, epev, 2 * READY, -1);
+}
+
+static int epoll_fd(int i)
+{
+	return epev[i].data.fd;
 }
 
 static void epoll_stop(void)
@@ -173,6 +195,11 @@ static void select_stop(void)
 {
 }
 
+static int found_fd(int i)
+{
+	return found[i];
+}
+
 static bool can_all(const int *fd, int n, enum mode mode)
 {
 	(void)fd;
@@ -189,10 +216,15 @@ static bool can_level(const int *fd, int n, enum mode mode)
 }
 
 const struct engine engine[ENGINES] = {
-	[KEVENT] = { kevent_open, kevent_wait, kevent_close, can_all },
-	[EPOLL] = { epoll_start, epoll_collect, epoll_stop, can_all },
-	[POLL] = { poll_start, poll_collect, poll_stop, can_level },
-	[SELECT] = { select_start, select_collect, select_stop, select_can },
+	[KEVENT] = { kevent_open, kevent_wait, kevent_close, can_all, kevent_fd },
+	[EPOLL] = { epoll_start, epoll_collect, epoll_stop, can_all, epoll_fd },
+	[POLL] = { poll_start, poll_collect, poll_stop, can_level, found_fd },
+	[SELECT] = { select_start, select_collect, select_stop, select_can, found_fd },
+#ifdef HAVE_URING
+	[URING] = { uring_watch, uring_collect, uring_stop, uring_can, uring_fd },
+#else
+	[URING] = { .can = uring_can },
+#endif
 };
 
 /* Load the module anew: false if we are not told where it is, or may not. */
@@ -207,5 +239,7 @@ bool reload_module(void)
 	ok = !syscall(SYS_delete_module, "kevent", O_NONBLOCK) &&
 	     !syscall(SYS_finit_module, fd, "", 0);
 	close(fd);
+	if (ok)
+		profile_reload();
 	return ok;
 }

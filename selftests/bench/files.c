@@ -167,6 +167,7 @@ static int (*const watch[WAYS])(const int *fd, int n) = {
 static void bench_many(const int *fd, int n)
 {
 	double each[WAYS], bytes[WAYS];
+	struct series s = {};
 	long long start, before;
 	int way, queue;
 
@@ -174,7 +175,8 @@ static void bench_many(const int *fd, int n)
 		before = kernel_bytes();
 		start = now();
 		queue = watch[way](fd, n);
-		each[way] = (double)(now() - start) / n;
+		series_add(&s, now() - start);
+		each[way] = series_each(&s, n);
 		bytes[way] = (double)(kernel_bytes() - before) / n;
 		close(queue);
 	}

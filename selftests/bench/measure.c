@@ -13,13 +13,22 @@
 #define COLUMN_WIDTH 11
 
 static double clock_ns;
+static unsigned int last_series;
 static int ncolumns;
 static bool with_ratio;
+
+static unsigned int series_number(struct series *s)
+{
+	if (!s->number)
+		s->number = ++last_series;
+	return s->number;
+}
 
 void series_add(struct series *s, long long ns)
 {
 	long long *v;
 
+	mark_series(series_number(s));
 	if (s->n == s->room) {
 		s->room = s->room ? 2 * s->room : 1024;
 		v = realloc(s->v, s->room * sizeof(*v));
@@ -51,11 +60,14 @@ static double raw_median(struct series *s)
 
 double series_each(struct series *s, int n)
 {
+	unsigned int number = s->number;
 	double median = raw_median(s);
 
 	if (median < 0)
 		return NOT_MEASURED;
-	return median > clock_ns ? (median - clock_ns) / n : 0;
+	median = median > clock_ns ? (median - clock_ns) / n : 0;
+	csv_median(median, number, n);
+	return median;
 }
 
 double series_median(struct series *s)
@@ -84,7 +96,7 @@ double clock_cost(void)
 /* Another process runs it: the median is one more value here. */
 void series_add_elsewhere(struct series *s, void (*run)(struct series *own))
 {
-	struct series own = {};
+	struct series own = { .number = series_number(s) };
 	int fd[2], status;
 	double median;
 	pid_t pid;
@@ -159,6 +171,7 @@ void table_begin(const char *title, const char *const *columns, const char *rati
 		printf("  %s", ratio);
 	putchar('\n');
 	fflush(stdout);
+	csv_table(title, columns);
 }
 
 void table_row(const double *value, const char *fmt, ...)
@@ -181,6 +194,7 @@ void table_row(const double *value, const char *fmt, ...)
 		printf("  %5.2f", value[0] / value[1]);
 	putchar('\n');
 	fflush(stdout);
+	csv_row(label, value, ncolumns);
 }
 
 void table_note(const char *fmt, ...)

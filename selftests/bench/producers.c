@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Four threads raise events, one collects them. A producer raises a
- * descriptor again only when the consumer has had its last event, so that
- * each event counted was raised by its own write(): none are merged.
+ * Threads raise events, others collect them from one queue. A producer raises a
+ * descriptor again only when a consumer has had its last event, so that each event
+ * counted was raised by its own write(): none are merged.
  */
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/event.h>
 #include <unistd.h>
 
 #include "bench.h"
 
-#define PRODUCERS 4
+#define MOST 4			/* producers, and consumers */
 #define EACH 256		/* descriptors of a producer */
 #define BATCH 64		/* what the consumer takes at once */
 #define TURN_NS 1000000000LL
@@ -45,7 +47,8 @@ static void *producer(void *arg)
 
 static void collected(uintptr_t i)
 {
-	__atomic_store_n(&pending[i], 0, __ATOMIC_RELEASE);
+	check(__atomic_exchange_n(&pending[i], 0, __ATOMIC_RELEASE),
+	      "an event that nobody has raised");
 }
 
 static int kevent_start(void)
@@ -96,62 +99,123 @@ static int epoll_take(int ep)
 	return n;
 }
 
-/* What came, and in how much time. */
+/* A contender, and what has come in how much time. */
 struct flow {
+	int (*start)(void);
+	int (*take)(int fd);
 	double events, ns;
 };
 
-static void turn(struct flow *f, int (*start)(void), int (*take)(int fd))
+struct consumer {
+	pthread_t thread;
+	const struct flow *flow;
+	int fd;
+	long long events;
+};
+
+static void *consume(void *arg)
 {
-	pthread_t thread[PRODUCERS];
-	long long begin, events = 0;
-	int fd = start(), i, n;
+	struct consumer *c = arg;
+	long long begin = now();
+	int n;
+
+	while (now() - begin < TURN_NS) {
+		n = c->flow->take(c->fd);
+		check(n >= 0, "collecting");
+		c->events += n;
+	}
+	return NULL;
+}
+
+/* What was raised and not collected is all that there is to be taken back. */
+static void finish(int producers)
+{
+	int i;
+
+	for (i = 0; i < producers * EACH; i++) {
+		pool_lower(&pool, i);
+		pending[i] = 0;
+	}
+}
+
+static void turn(struct flow *f, int producers, int consumers)
+{
+	struct consumer consumer[MOST];
+	pthread_t thread[MOST];
+	int fd = f->start(), i;
+	long long begin;
 
 	stop = 0;
-	for (i = 0; i < PRODUCERS; i++)
+	for (i = 0; i < producers; i++)
 		check(!pthread_create(&thread[i], NULL, producer, (void *)(intptr_t)i),
 		      "threads");
 	begin = now();
-	while (now() - begin < TURN_NS) {
-		n = take(fd);
-		check(n >= 0, "collecting");
-		events += n;
+	for (i = 0; i < consumers; i++) {
+		consumer[i] = (struct consumer){ .flow = f, .fd = fd };
+		check(!pthread_create(&consumer[i].thread, NULL, consume, &consumer[i]),
+		      "threads");
 	}
-	f->events += events;
+	for (i = 0; i < consumers; i++) {
+		pthread_join(consumer[i].thread, NULL);
+		f->events += consumer[i].events;
+	}
 	f->ns += now() - begin;
 	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
-	for (i = 0; i < PRODUCERS; i++)
+	for (i = 0; i < producers; i++)
 		pthread_join(thread[i], NULL);
 	close(fd);
-	for (i = 0; i < pool.n; i++) {
-		pool_lower(&pool, i);
-		collected(i);
+	finish(producers);
+}
+
+static void compare(int producers, int consumers)
+{
+	struct flow kevents = { .start = kevent_start, .take = kevent_take };
+	struct flow epolls = { .start = epoll_start, .take = epoll_take };
+	double value[2];
+	int round;
+
+	for (round = 0; round < opt.rounds; round++) {
+		turn(&kevents, producers, consumers);
+		turn(&epolls, producers, consumers);
 	}
+	value[KEVENT] = kevents.events * 1e9 / kevents.ns;
+	value[EPOLL] = epolls.events * 1e9 / epolls.ns;
+	table_row(value, "%d producer%s, %d consumer%s", producers,
+		  producers == 1 ? "" : "s", consumers, consumers == 1 ? "" : "s");
+}
+
+static bool emulated(void)
+{
+	FILE *f = fopen("/proc/cpuinfo", "r");
+	bool found = false;
+	char line[256];
+
+	check(f, "/proc/cpuinfo");
+	while (!found && fgets(line, sizeof(line), f))
+		found = strstr(line, "QEMU TCG");
+	fclose(f);
+	return found;
 }
 
 void bench_producers(void)
 {
 	static const char *const columns[] = { "kevent", "epoll", NULL };
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	struct flow kevents = {}, epolls = {};
-	double value[2];
-	int round;
 
 	table_begin("Events a second (more is better)", columns, "kevent/epoll");
 	if (cpus < 2) {
-		table_note("left out: several producers need more than this one CPU");
+		table_note("left out: several producers need more than this one CPU (CPUS=4)");
 		return;
 	}
-	pool_open(&pool, EVENTFD, PRODUCERS * EACH);
+	pool_open(&pool, EVENTFD, MOST * EACH);
 	pending = calloc(pool.n, 1);
 	check(pending, "memory");
-	for (round = 0; round < opt.rounds; round++) {
-		turn(&kevents, kevent_start, kevent_take);
-		turn(&epolls, epoll_start, epoll_take);
-	}
-	value[KEVENT] = kevents.events * 1e9 / kevents.ns;
-	value[EPOLL] = epolls.events * 1e9 / epolls.ns;
-	table_row(value, "%d producers, 1 consumer, %ld CPUs", PRODUCERS, cpus);
+	compare(1, 1);
+	compare(2, 2);
+	compare(4, 4);
+	compare(4, 1);
+	table_note("time, by %ld CPUs%s", cpus, emulated() ?
+		   ", which are emulated, one at a time: a hint, no more" : "");
 	free(pending);
 	pool_close(&pool);
 }

@@ -82,7 +82,7 @@ check_warnings() {
 	note="$(sources kmod uapi userspace selftests | count) files"
 	rm -rf "$lint"/kmod-*
 	run_make BUILD="$build" W=1 TEST= lib examples man selftests bench-programs \
-		fuzz-program && run_make -C userspace check-headers || return 1
+		fuzz-program profile-plugin && run_make -C userspace check-headers || return 1
 	make_module "$tmp/module"
 	status=$?
 	grep -E '(warning|error):' "$tmp/module" | findings W=1
