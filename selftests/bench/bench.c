@@ -157,6 +157,8 @@ int main(int argc, char **argv)
 	for (c = optind; c < argc; c++)
 		find(argv[c]);
 	signal(SIGALRM, hung);
+	/* Its ring stays: with a high number, it would make each fork dearer. */
+	uring_works();
 	introduce();
 	for (c = optind; c < argc; c++)
 		run(find(argv[c]));

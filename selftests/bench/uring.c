@@ -13,10 +13,11 @@
 #include <errno.h>
 #include <liburing.h>
 #include <poll.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define ENTRIES	4096		/* the more, the faster are removals from many */
-#define NO_FD	UINT64_MAX	/* not from a descriptor, but from a cancellation */
 
 static __thread struct io_uring ring;
 static __thread pid_t owner;	/* not who has forked this process */
@@ -49,25 +50,21 @@ int uring_open(void)
 	return 0;
 }
 
-/* Cancel all polls, and take back what they and the cancellation have to say. */
-void uring_close(int q)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
-	struct io_uring_cqe *cqe;
-	int ended = 0, all = -1;
+/* What is polled, by descriptor. */
+static __thread bool *polled;
+static __thread int room;
 
-	(void)q;
-	io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY);
-	io_uring_sqe_set_data64(sqe, NO_FD);
-	check(io_uring_submit(&ring) == 1, "io_uring_submit");
-	while (ended != all) {
-		check(!io_uring_wait_cqe(&ring, &cqe), "io_uring_wait_cqe");
-		if (io_uring_cqe_get_data64(cqe) == NO_FD)
-			all = cqe->res;
-		else if (!(cqe->flags & IORING_CQE_F_MORE))
-			ended++;
-		io_uring_cqe_seen(&ring, cqe);
+static void note(int fd, bool yes)
+{
+	int more = 2 * (fd + 1);
+
+	if (fd >= room) {
+		polled = realloc(polled, more);
+		check(polled, "memory");
+		memset(polled + room, 0, more - room);
+		room = more;
 	}
+	polled[fd] = yes;
 }
 
 static void prepare(int fd)
@@ -80,6 +77,7 @@ static void prepare(int fd)
 	}
 	io_uring_prep_poll_multishot(sqe, fd, POLLIN);
 	io_uring_sqe_set_data64(sqe, fd);
+	note(fd, true);
 }
 
 bool uring_add(int q, int fd)
@@ -125,6 +123,7 @@ static void prepare_remove(int fd)
 
 	io_uring_prep_poll_remove(sqe, fd);
 	io_uring_sqe_set_data64(sqe, fd);
+	note(fd, false);
 }
 
 /* Both the poll and what ends it say so. */
@@ -141,6 +140,25 @@ bool uring_replace(int q, int old, int fd)
 	prepare_remove(old);
 	prepare(fd);
 	return answers(2, 2);
+}
+
+/* To cancel all at once takes time that grows with the square of their number. */
+void uring_close(int q)
+{
+	struct io_uring_cqe *cqe;
+	int fd, ended;
+
+	(void)q;
+	for (fd = 0; fd < room; fd++) {
+		if (!polled[fd])
+			continue;
+		prepare_remove(fd);
+		check(io_uring_submit(&ring) == 1, "io_uring_submit");
+		for (ended = 0; ended < 2; io_uring_cqe_seen(&ring, cqe)) {
+			check(!io_uring_wait_cqe(&ring, &cqe), "io_uring_wait_cqe");
+			ended += !(cqe->flags & IORING_CQE_F_MORE);
+		}
+	}
 }
 
 /* What has been told so far, without asking the kernel. */
