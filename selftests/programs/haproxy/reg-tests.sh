@@ -35,6 +35,8 @@ suite() {
 	TMPDIR=$work/reg-tests VTEST_PROGRAM=varnishtest VTEST_TIMEOUT=30 HAPROXY_ARGS='' \
 		sh scripts/run-regtests.sh --v $(printf 'reg-tests/%s ' $reg_tests) \
 		>"$work/trace" 2>&1 </dev/null
+	# A test that fails may leave one behind.
+	pkill -KILL -x haproxy || :
 	for test in $(list_reg_tests); do
 		verdict "$test"
 		name=${test#reg-tests/}
