@@ -153,6 +153,20 @@ static int timer_touch(struct knote *kn, const struct kevent_record *kev)
 	return 0;
 }
 
+/*
+ * Move the timer, which has expired, to the next multiple of its period. Returns how
+ * many that was. As hrtimer_forward_now(), which would make a period of less than a
+ * tick one of a tick where timers are no better than that.
+ */
+static u64 timer_forward(struct hrtimer *timer, s64 period)
+{
+	s64 late = ktime_get() - hrtimer_get_expires(timer);
+	u64 periods = div64_s64(max(late, 0LL), period) + 1;
+
+	hrtimer_add_expires(timer, periods * period);
+	return periods;
+}
+
 /* Count what has expired since the last look, and go on. */
 static void timer_catch_up(struct knote *kn)
 {
@@ -162,14 +176,15 @@ static void timer_catch_up(struct knote *kn)
 	if (!(atomic_fetch_andnot(KNOTE_FIRED, &kn->state) & KNOTE_FIRED))
 		return;
 
-	kn->timer.count++;
-	if (timer_is_periodic(kn)) {
-		/* Until it has expired, forward would count it again. */
-		hrtimer_cancel(timer);
-		period = kevent_timer_ns(kn->sfflags, kn->sdata, kn->flags);
-		kn->timer.count += hrtimer_forward_now(timer, period) - 1;
-		hrtimer_restart(timer);
+	if (!timer_is_periodic(kn)) {
+		kn->timer.count++;
+		return;
 	}
+	/* Until it has expired, it must not be moved. */
+	hrtimer_cancel(timer);
+	period = kevent_timer_ns(kn->sfflags, kn->sdata, kn->flags);
+	kn->timer.count += timer_forward(timer, period);
+	hrtimer_restart(timer);
 }
 
 static bool timer_event(struct knote *kn, struct kevent_record *kev)
