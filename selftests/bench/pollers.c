@@ -63,12 +63,12 @@ static int kevent_wait(int q, int *fd, int max)
 
 static int kevent_add_and_wait(int q, int *fd, int n)
 {
-	struct kevent ev[POLLER_BATCH];
+	struct kevent change[POLLER_BATCH], ev[POLLER_BATCH];
 	int i;
 
 	for (i = 0; i < n; i++)
-		EV_SET(&ev[i], fd[i], EVFILT_READ, EV_ADD, 0, 0, NULL);
-	n = kevent(q, ev, n, ev, POLLER_BATCH, NULL);
+		EV_SET(&change[i], fd[i], EVFILT_READ, EV_ADD, 0, 0, NULL);
+	n = kevent(q, change, n, ev, POLLER_BATCH, NULL);
 	for (i = 0; i < n; i++)
 		fd[i] = ev[i].ident;
 	return n;
