@@ -394,7 +394,8 @@ static bool is_stale(const struct knote *kn, const struct kevent_record *kev)
 
 /*
  * Its last event is on its way to another thread, who will end it after that: what
- * is added now is another one.
+ * is added now is another one. Should that thread get a fault instead (EFAULT), the
+ * event goes with the knote, which has been replaced by then.
  */
 static bool is_spent(const struct knote *kn, const struct kevent_record *kev)
 {
