@@ -160,6 +160,10 @@ struct teller;
 
 #define KNOTE_HELD	(KNOTE_BUSY | KNOTE_TAKEN)
 
+/* Reasons of either kind for which a scan is not to take it: see knote_may_run(). */
+#define KNOTE_NOT_NOW	(KNOTE_DISABLED | KNOTE_HELD | KNOTE_DEAD)
+#define KNOTE_OTHERS	(KNOTE_CLOSED | KNOTE_WANTED)
+
 /* A second, third ... wait queue of one file; see filters/poll.c. */
 struct knote_wait {
 	wait_queue_entry_t entry;
@@ -404,8 +408,8 @@ static inline bool knote_is_held(const struct knote *kn)
  */
 static inline bool knote_may_run(const struct knote *kn)
 {
-	return !(kn->status & (KNOTE_DISABLED | KNOTE_HELD | KNOTE_DEAD)) &&
-	       !(atomic_read(&kn->state) & (KNOTE_CLOSED | KNOTE_WANTED));
+	return !(kn->status & KNOTE_NOT_NOW) &&
+	       !(atomic_read(&kn->state) & KNOTE_OTHERS);
 }
 
 static inline bool knote_is_queued(const struct knote *kn)

@@ -44,25 +44,13 @@ MODULE_PARM_DESC(mode, "permissions of /dev/kevent (default: 0666)");
 /* Read the argument, which a newer program may know in a longer form. */
 static int copy_args(struct kevent_args *args, void __user *arg)
 {
-	struct kevent_args __user *user = arg;
 	size_t rest;
 	int ret;
 
 	BUILD_BUG_ON(sizeof(*args) != KEVENT_ARGS_SIZE_VER0);
-	BUILD_BUG_ON(sizeof(struct kevent_record) != 64);
 
-	/* As copy_from_user(), without a string instruction for 40 bytes. */
-	if (!user_read_access_begin(user, sizeof(*user)))
+	if (!load_args(args, arg))
 		return -EFAULT;
-	unsafe_get_user(args->size, &user->size, fault);
-	unsafe_get_user(args->flags, &user->flags, fault);
-	unsafe_get_user(args->changes, &user->changes, fault);
-	unsafe_get_user(args->events, &user->events, fault);
-	unsafe_get_user(args->nchanges, &user->nchanges, fault);
-	unsafe_get_user(args->nevents, &user->nevents, fault);
-	unsafe_get_user(args->timeout, &user->timeout, fault);
-	user_read_access_end();
-
 	if (args->size == sizeof(*args))
 		return 0;
 	if (args->size < sizeof(*args) || args->size > PAGE_SIZE)
@@ -74,10 +62,6 @@ static int copy_args(struct kevent_args *args, void __user *arg)
 	if (ret < 0)
 		return ret;
 	return ret ? 0 : -EINVAL;
-
-fault:
-	user_read_access_end();
-	return -EFAULT;
 }
 
 /*
@@ -189,8 +173,8 @@ static int timeout_deadline(const struct timespec64 *ts, ktime_t *deadline)
 static int ioc_kevent(struct kqueue *kq, void __user *arg)
 {
 	ktime_t deadline = KTIME_MAX;
-	struct kevent_args args;
-	struct timespec64 ts;
+	struct kevent_args args kevent_uninitialized;
+	struct timespec64 ts kevent_uninitialized;
 	int ret;
 
 	ret = copy_args(&args, arg);

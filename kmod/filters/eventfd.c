@@ -108,16 +108,16 @@ static bool eventfd_writable(struct knote *kn, struct kevent_record *kev)
 	return kev->data;
 }
 
-/* The inline function, where a pointer is needed. */
-static bool eventfd_is_readable(struct knote *kn, struct kevent_record *kev)
+static bool eventfd_readable(struct knote *kn, struct kevent_record *kev)
 {
-	return eventfd_readable(kn, kev);
+	kev->data = eventfd_counter(kn);
+	return kev->data;
 }
 
 const struct fd_kind eventfd_kind = {
 	.flags = FD_KIND_POLLED,
 	.attach = fd_poll_attach,
 	.detach = fd_poll_detach,
-	.readable = eventfd_is_readable,
+	.readable = eventfd_readable,
 	.writable = eventfd_writable,
 };

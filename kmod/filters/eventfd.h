@@ -24,18 +24,20 @@ struct eventfd_layout {
 extern bool eventfd_layout_good;
 u64 eventfd_counter_slow(const struct knote *kn);
 
+/* Without asking anybody; 0 as well if that cannot be done. */
+static __always_inline u64 eventfd_usual_counter(const struct knote *kn)
+{
+	const struct eventfd_layout *ctx = kn->poll.file->private_data;
+
+	return likely(READ_ONCE(eventfd_layout_good)) ? READ_ONCE(ctx->count) : 0;
+}
+
 static inline u64 eventfd_counter(const struct knote *kn)
 {
 	const struct eventfd_layout *ctx = kn->poll.file->private_data;
 
 	return likely(READ_ONCE(eventfd_layout_good)) ?
 		READ_ONCE(ctx->count) : eventfd_counter_slow(kn);
-}
-
-static inline bool eventfd_readable(struct knote *kn, struct kevent_record *kev)
-{
-	kev->data = eventfd_counter(kn);
-	return kev->data;
 }
 
 #endif /* _KEVENT_FILTERS_EVENTFD_H */

@@ -11,9 +11,9 @@
 #include <linux/indirect_call_wrapper.h>
 
 #include "../kqueue.h"
-#include "eventfd.h"
 #include "kind.h"
 #include "poll.h"
+#include "usual.h"
 
 /* A new knote, before attach: what it is of, and so whether it is SLOW. */
 void kevent_fd_prepare(struct knote *kn, struct file *file)
@@ -57,14 +57,13 @@ static int read_attach(struct knote *kn)
 }
 
 /*
- * Called by the scan directly. The kinds of which a program may have very many
- * are called directly, too: calls through a pointer are dear.
+ * As the event function, of what kevent_read_usual() has seen nothing in; called by
+ * scans directly. So are the kinds of which a program may have very many: calls
+ * through a pointer are dear.
  */
-bool kevent_read_event(struct knote *kn, struct kevent_record *kev)
+bool kevent_read_unusual(struct knote *kn, struct kevent_record *kev)
 {
 	switch (kn->kind) {
-	case FD_EVENTFD:
-		return eventfd_readable(kn, kev);
 	case FD_SOCKET:
 		return socket_readable(kn, kev);
 	case FD_PIPE:
@@ -72,6 +71,12 @@ bool kevent_read_event(struct knote *kn, struct kevent_record *kev)
 	default:
 		return knote_kind(kn)->readable(kn, kev);
 	}
+}
+
+static bool read_event(struct knote *kn, struct kevent_record *kev)
+{
+	kev->data = kevent_read_usual(kn);
+	return kev->data || kevent_read_unusual(kn, kev);
 }
 
 static s64 read_measure(struct knote *kn, void __user *scratch)
@@ -87,7 +92,7 @@ const struct kevent_filter kevent_read_filter = {
 	.flags = KEVENT_FILTER_FD,
 	.attach = read_attach,
 	.detach = fd_detach,
-	.event = kevent_read_event,
+	.event = read_event,
 	.measure = read_measure,
 };
 

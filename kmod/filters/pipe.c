@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Pipes and FIFOs. */
 
-#include <linux/fs.h>
-#include <linux/pipe_fs_i.h>
-
 #include "../compat.h"
 #include "kind.h"
+#include "pipe.h"
 #include "poll.h"
 
 /*
@@ -13,11 +11,6 @@
  * have in a pipe. Root's may have many more.
  */
 #define PIPE_SLOTS	256
-
-static struct pipe_inode_info *knote_pipe(const struct knote *kn)
-{
-	return kn->poll.file->private_data;
-}
 
 /*
  * A pipe or FIFO proper. Others have such inodes too, with methods and private
@@ -98,24 +91,6 @@ static noinline s64 pipe_bytes(struct pipe_inode_info *pipe)
 	return bytes;
 }
 
-/* The same of the usual pipe, whose bytes are in one slot; 0 of all others. */
-static __always_inline s64 pipe_slot_bytes(struct pipe_inode_info *pipe)
-{
-	const struct pipe_buffer *buf;
-	unsigned int tail;
-	s64 bytes = 0;
-
-	spin_lock_irq(&pipe->rd_wait.lock);
-	tail = READ_ONCE(pipe->tail);
-	if (pipe_occupancy(READ_ONCE(pipe->head), tail) == 1) {
-		buf = &pipe->bufs[tail & (pipe->ring_size - 1)];
-		if (READ_ONCE(buf->ops))
-			bytes = READ_ONCE(buf->len);
-	}
-	spin_unlock_irq(&pipe->rd_wait.lock);
-	return bytes;
-}
-
 /* An end that cannot be used as the filter would, but tells of the other. */
 static bool pipe_ended(struct kevent_record *kev, bool ended)
 {
@@ -142,10 +117,7 @@ bool pipe_readable(struct knote *kn, struct kevent_record *kev)
 		kev->flags |= EV_EOF;
 	/* Bytes second, or an end with bytes before it might look empty. */
 	smp_rmb();
-	if (writers)
-		kev->data = pipe_slot_bytes(pipe);
-	if (!kev->data)
-		kev->data = pipe_bytes(pipe);
+	kev->data = pipe_bytes(pipe);
 	return kev->data || (kev->flags & EV_EOF);
 }
 

@@ -8,36 +8,12 @@
  * uses it may hold for long, or ask a server or a second socket behind them.
  */
 
-#include <linux/net.h>
 #include <linux/udp.h>
-#include <net/sock.h>
-#include <net/tcp.h>
 
 #include "../compat.h"
 #include "kind.h"
 #include "poll.h"
-
-/*
- * Not kept: a socket may become another behind its file. SMC puts itself in
- * place of a TCP socket that asks for it as its upper layer protocol.
- */
-static struct sock *knote_sock(const struct knote *kn)
-{
-	const struct socket *sock = kn->poll.file->private_data;
-
-	return sock->sk;
-}
-
-static bool sk_is_inet_family(const struct sock *sk)
-{
-	return sk->sk_family == AF_INET || sk->sk_family == AF_INET6;
-}
-
-static bool sock_is_tcp(const struct sock *sk)
-{
-	return sk_is_inet_family(sk) && sk->sk_type == SOCK_STREAM &&
-	       sk->sk_protocol == IPPROTO_TCP;
-}
+#include "socket.h"
 
 static bool sock_is_udp(const struct sock *sk)
 {
@@ -49,15 +25,6 @@ static bool sock_is_udp(const struct sock *sk)
 static bool sock_is_unix_stream(const struct sock *sk)
 {
 	return sk->sk_family == AF_UNIX && sk->sk_type == SOCK_STREAM;
-}
-
-/*
- * With TLS in the kernel (an upper layer protocol), what is queued is not what
- * can be read.
- */
-static bool sock_is_plain_tcp(const struct sock *sk)
-{
-	return sock_is_tcp(sk) && !READ_ONCE(inet_csk(sk)->icsk_ulp_ops);
 }
 
 static bool sock_is_mptcp(const struct sock *sk)
@@ -260,32 +227,12 @@ static bool sock_bytes_suffice(const struct sock *sk, s64 bytes)
 }
 
 /*
- * The usual case, in which nobody needs to be asked: a connection of plain TCP
- * with enough bytes.
- */
-static __always_inline bool tcp_has_bytes(struct sock *sk,
-					  struct kevent_record *kev)
-{
-	int bytes;
-
-	if (!sock_is_plain_tcp(sk) ||
-	    READ_ONCE(sk->sk_state) != TCP_ESTABLISHED ||
-	    (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN))
-		return false;
-	bytes = tcp_inq(sk);
-	if (bytes <= 0 || bytes < READ_ONCE(sk->sk_rcvlowat))
-		return false;
-	kev->data = bytes;
-	return true;
-}
-
-/*
  * Readable: enough bytes, a connection, the end, or an error, which is for
  * getsockopt(SO_ERROR) to fetch. The end is reported along with what is left.
  */
-static noinline bool sock_readable(struct knote *kn, struct sock *sk,
-				   struct kevent_record *kev)
+bool socket_readable(struct knote *kn, struct kevent_record *kev)
 {
+	struct sock *sk = knote_sock(kn);
 	bool eof = READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN;
 	bool listening = sock_is_listening(sk);
 	bool lowat = (kn->sfflags & NOTE_LOWAT) && !listening &&
@@ -325,15 +272,6 @@ static noinline bool sock_readable(struct knote *kn, struct sock *sk,
 	if (!kev->data && (!sock_counts_bytes(sk) || sk->sk_type == SOCK_STREAM))
 		kev->data = 1;
 	return true;
-}
-
-bool socket_readable(struct knote *kn, struct kevent_record *kev)
-{
-	struct sock *sk = knote_sock(kn);
-
-	if (!(kn->sfflags & NOTE_LOWAT) && tcp_has_bytes(sk, kev))
-		return true;
-	return sock_readable(kn, sk, kev);
 }
 
 static s64 sock_room(struct sock *sk)
