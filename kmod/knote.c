@@ -10,8 +10,24 @@
 
 static struct kmem_cache *knote_cache;
 
-/* Allocated and not yet freed: made and freed may fall on different CPUs. */
+/* All but those that are spent: made and freed may fall on different CPUs. */
 static DEFINE_PER_CPU(long, knotes);
+
+/* One more, or one less. */
+void knote_count_one(int one)
+{
+	this_cpu_add(knotes, one);
+}
+
+/* What a change says that makes a knote, but for whom. */
+void knote_set_what(struct knote *kn, const struct kevent_record *kev)
+{
+	kn->flags = kev->flags & KNOTE_FLAGS;
+	kn->sfflags = kev->fflags;
+	kn->sdata = kev->data;
+	kn->udata = kev->udata;
+	memcpy(kn->ext, kev->ext, sizeof(kn->ext));
+}
 
 /*
  * Make a knote from the change that asks for it. It is charged to the queue's
@@ -32,7 +48,7 @@ struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
 		kqueue_uncharge(kq);
 		return ERR_PTR(-ENOMEM);
 	}
-	this_cpu_inc(knotes);
+	knote_count_one(1);
 
 	kn->kq = kq;
 	kn->ops = ops;
@@ -45,12 +61,7 @@ struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
 	}
 	kn->ident = kev->ident;
 	kn->filter = kev->filter;
-	kn->flags = kev->flags & (EV_ONESHOT | EV_CLEAR | EV_RECEIPT |
-				  EV_DISPATCH);
-	kn->sfflags = kev->fflags;
-	kn->sdata = kev->data;
-	kn->udata = kev->udata;
-	memcpy(kn->ext, kev->ext, sizeof(kn->ext));
+	knote_set_what(kn, kev);
 	return kn;
 }
 
@@ -66,8 +77,9 @@ void knote_free(struct knote *kn)
 	const struct kevent_filter *ops = kn->ops;
 
 	kqueue_uncharge(kn->kq);
+	if (!knote_is_spent(kn))
+		knote_count_one(-1);
 	kmem_cache_free(knote_cache, kn);
-	this_cpu_dec(knotes);
 	if (!(ops->flags & KEVENT_FILTER_FD))
 		kevent_filter_put(ops);
 }

@@ -148,6 +148,13 @@ struct teller;
 /* Its ident means something else by now: out of sight of changes. Under kq->mtx. */
 #define KNOTE_HIDDEN	BIT(9)
 
+/*
+ * A one-shot whose event was delivered: to the user there is none. It is kept for that
+ * it is added again, PARKED, so that its source can do without the queue. Under
+ * kq->mtx; see spent.c.
+ */
+#define KNOTE_SPENT	BIT(10)
+
 /* Bits of knote.status, under kq->mtx. */
 #define KNOTE_DISABLED	BIT(0)	/* not to be delivered */
 #define KNOTE_PARKED	BIT(1)	/* QUEUED, but on no list: see knote_may_run() */
@@ -162,7 +169,10 @@ struct teller;
 
 /* Reasons of either kind for which a scan is not to take it: see knote_may_run(). */
 #define KNOTE_NOT_NOW	(KNOTE_DISABLED | KNOTE_HELD | KNOTE_DEAD)
-#define KNOTE_OTHERS	(KNOTE_CLOSED | KNOTE_WANTED)
+#define KNOTE_OTHERS	(KNOTE_CLOSED | KNOTE_WANTED | KNOTE_SPENT)
+
+/* Of the flags of a change, those that are properties of the knote it makes. */
+#define KNOTE_FLAGS	(EV_ONESHOT | EV_CLEAR | EV_RECEIPT | EV_DISPATCH)
 
 /* A second, third ... wait queue of one file; see filters/poll.c. */
 struct knote_wait {
@@ -351,6 +361,8 @@ struct knote {
 struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
 			  const struct kevent_record *kev);
 void knote_free(struct knote *kn);
+void knote_set_what(struct knote *kn, const struct kevent_record *kev);
+void knote_count_one(int one);
 
 /* ready.c; declared here for filters. */
 void knote_activate(struct knote *kn);
@@ -389,6 +401,11 @@ static inline bool knote_is_closed(const struct knote *kn)
 static inline bool knote_is_gone(const struct knote *kn)
 {
 	return atomic_read(&kn->state) & KNOTE_GONE;
+}
+
+static inline bool knote_is_spent(const struct knote *kn)
+{
+	return atomic_read(&kn->state) & KNOTE_SPENT;
 }
 
 static inline bool knote_is_hidden(const struct knote *kn)

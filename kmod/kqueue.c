@@ -341,12 +341,13 @@ static void kqueue_show_fdinfo(struct seq_file *m, struct file *file)
 		return;
 	if (kq->closing)
 		goto out;
-	nknotes = kq->nfd_knotes + kq->nident_knotes;
+	nknotes = kq->nfd_knotes - kq->nspent + kq->nident_knotes;
 	seq_printf(m, "owner:\t%d\nmemory:\t%zu\nknotes:\t%u\n",
-		   opener_nr(m, kq), kqueue_memory(kq, nknotes), nknotes);
+		   opener_nr(m, kq), kqueue_memory(kq, nknotes + kq->nspent), nknotes);
 	for (fd = 0; fd < kq->nfds && !seq_has_overflowed(m); fd++) {
 		for (kn = kq->fds[fd]; kn; kn = kn->fd_next)
-			knote_show(m, kn);
+			if (!knote_is_spent(kn))
+				knote_show(m, kn);
 		cond_resched();
 	}
 	if (kq->has_idents)

@@ -6,8 +6,9 @@
  *
  *	main.c			the device, the ioctl
  *	kqueue.c		a queue's life and its descriptor
- *	wait.c, scan.c		collecting events
+ *	wait.c, scan.c ...	collecting events; see scan.h
  *	register.c		applying changes
+ *	drop.c, spent.c		the ends of knotes
  *	table.c			the tables of knotes
  *	fdclose.c, nest.c	closed descriptors; queues in queues
  *	ready.c			the knotes to look at, and who is told
@@ -64,12 +65,15 @@ struct seq_file;
  * @lookers: threads whose last look waits for those scans
  * @released: where threads wait for a held knote, for @nlooks or for @lookers
  * @missed: a poller found nothing; perhaps only because a scan was at work. Or one
- *	was not told of what came during a scan. Set by pollers without @mtx
+ *	was not told of what came during a scan, or just before. Set by pollers
+ *	without @mtx
+ * @unlooked: there may be some that were queued without a look; see ready_queue()
  * @closing: no more registrations; waiters go. Read without @mtx by waiters
  * @links: how many knotes were ever put into the tables below
  * @fds: the knotes of descriptors, a chain for each number
  * @nfds: size of @fds
  * @nfd_knotes: how many knotes @fds holds; closes matter while > 0
+ * @nspent: how many of them are spent
  * @idents: all other knotes, by (ident, filter)
  * @has_idents: @idents is there: from the first of them on
  * @nident_knotes: how many they are ...
@@ -109,11 +113,13 @@ struct kqueue {
 	unsigned int lookers;
 	wait_queue_head_t released;
 	bool missed;
+	bool unlooked;
 	bool closing;
 	unsigned int links;
 	unsigned int nfds;
 	struct knote **fds;
 	unsigned int nfd_knotes;
+	unsigned int nspent;
 	struct rhashtable idents;
 	bool has_idents;
 	unsigned int nident_knotes;
@@ -163,6 +169,7 @@ void ready_fetch(struct kqueue *kq);
 void ready_flatten(struct kqueue *kq);
 void ready_add(struct kqueue *kq, struct knote *kn);
 void ready_activate(struct kqueue *kq, struct knote *kn);
+void ready_queue(struct kqueue *kq, struct knote *kn);
 void ready_remove(struct kqueue *kq, struct knote *kn);
 void ready_unpark_one(struct kqueue *kq, struct knote *kn);
 int ready_wait_released(struct kqueue *kq);
@@ -195,7 +202,7 @@ static inline bool kqueue_has_ready(const struct kqueue *kq)
 	return READ_ONCE(kq->nready);
 }
 
-/* A scan leaves, or is about to stand still. Context: under kq->mtx. */
+/* A scan or a change leaves, or is about to stand still. Context: under kq->mtx. */
 static inline void ready_pass_on(struct kqueue *kq)
 {
 	lockdep_assert_held(&kq->mtx);
@@ -210,16 +217,47 @@ static inline void ready_pass_on(struct kqueue *kq)
 long kevent_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /* register.c */
-int kqueue_apply(struct kqueue *kq, struct kevent_record *kev);
+int kqueue_apply(struct kqueue *kq, struct kevent_record *kev, unsigned int room);
 int kqueue_apply_birth(struct kqueue *kq, struct kevent_record *kev);
+
+/* drop.c */
+void knote_end(struct kqueue *kq, struct knote *kn);
 void kqueue_drop(struct kqueue *kq, struct knote *kn);
 void kqueue_drop_all(struct kqueue *kq);
 void kqueue_end_closed(struct kqueue *kq, struct knote *kn);
 void kqueue_let_go(struct kqueue *kq, struct knote *kn, u8 held);
 
+/*
+ * Around calls of the filter, of which the knote says whether they are @slow. If
+ * so it is held BUSY instead of keeping the queue locked; it may be DEAD after
+ * that.
+ */
+static inline void filter_begin(struct kqueue *kq, struct knote *kn, bool slow)
+{
+	lockdep_assert_held(&kq->mtx);
+
+	if (slow) {
+		kn->status |= KNOTE_BUSY;
+		ready_pass_on(kq);
+		mutex_unlock(&kq->mtx);
+	}
+}
+
+static inline void filter_end(struct kqueue *kq, bool slow)
+{
+	if (slow)
+		mutex_lock(&kq->mtx);
+}
+
+/* spent.c */
+bool knote_spend(struct knote *kn);
+bool knote_revive(struct knote *kn, const struct kevent_record *kev);
+void kqueue_drop_spent(struct kqueue *kq);
+
 /* scan.c */
 int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
 		int nevents, bool last);
+void kqueue_look_over(struct kqueue *kq);
 
 /* wait.c */
 int kqueue_collect(struct kqueue *kq, struct kevent_record __user *events,

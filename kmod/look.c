@@ -104,9 +104,9 @@ static __always_inline unsigned int store_usual(struct scan *scan, unsigned int 
 		return i;
 	for (; i < end; i++, to++) {
 		kn = scan->knotes[i];
-		unsafe_put_knote(kn, kn->flags, 0, scan->data[i], kn->ext, to, fault);
+		if (!store_parts(kn, kn->flags, 0, scan->data[i], kn->ext, to))
+			break;
 	}
-fault:
 	user_write_access_end();
 	scan->events = to;
 	if (trace_kevent_deliver_enabled())

@@ -82,23 +82,27 @@ static int answer(const struct kevent_record *change,
 
 /*
  * Apply one batch; the queue is locked, but not while an answer is stored, which
- * may mean to wait for a page. Returns the number of records stored, or an error.
+ * may mean to wait for a page. @last: with luck, collecting is what comes next.
+ * Returns the number of records stored, or an error.
  */
 static int apply_batch(struct kqueue *kq, struct kevent_record *changes,
 		       unsigned int n, struct kevent_record __user *events,
-		       int room)
+		       int room, bool last)
 {
 	int stored = 0;
 	unsigned int i;
+	bool collects;
 	int err, ret;
 
 	for (i = 0; i < n; i++) {
 		/* As on FreeBSD: passed over, without an answer. */
 		if (!changes[i].filter)
 			continue;
-		err = kqueue_apply(kq, &changes[i]);
+		collects = last && !stored && !(changes[i].flags & EV_RECEIPT);
+		err = kqueue_apply(kq, &changes[i], collects ? room : 0);
 		if (!err && !(changes[i].flags & EV_RECEIPT))
 			continue;
+		ready_pass_on(kq);
 		mutex_unlock(&kq->mtx);
 		ret = answer(&changes[i], events + stored, room - stored, err);
 		mutex_lock(&kq->mtx);
@@ -135,7 +139,7 @@ static noinline_for_stack int apply_changes(struct kqueue *kq,
 		if (mutex_lock_killable(&kq->mtx))
 			return -EINTR;
 		ret = apply_batch(kq, batch, n, events + stored,
-				  args->nevents - stored);
+				  args->nevents - stored, n == left);
 		mutex_unlock(&kq->mtx);
 		if (ret < 0)
 			return ret;
@@ -143,7 +147,8 @@ static noinline_for_stack int apply_changes(struct kqueue *kq,
 		stored += ret;
 		changes += n;
 		left -= n;
-		cond_resched_tasks_rcu_qs();
+		if (left)
+			cond_resched_tasks_rcu_qs();
 	}
 	return stored;
 }
@@ -191,7 +196,7 @@ static int ioc_kevent(struct kqueue *kq, void __user *arg)
 	if (args.nchanges) {
 		ret = apply_changes(kq, &args);
 		if (ret)
-			return ret;
+			goto out;
 	}
 	if (!args.nevents)
 		return 0;
@@ -199,16 +204,24 @@ static int ioc_kevent(struct kqueue *kq, void __user *arg)
 	if (args.timeout) {
 		ret = timeout_deadline(&ts, &deadline);
 		if (ret)
-			return ret;
+			goto out;
 	}
 	ret = kqueue_collect(kq, u64_to_user_ptr(args.events), args.nevents,
 			     deadline);
+	if (ret == -EFAULT)
+		goto out;
 	/*
 	 * As on FreeBSD, who was stopped for a while and goes on has caught no
 	 * signal. Changes must not be applied twice, nor a timeout begin anew.
 	 */
 	if (ret == -EINTR && !args.nchanges && deadline == KTIME_MAX)
 		return -ERESTARTNOHAND;
+	return ret;
+
+out:
+	/* The changes may have counted on it that we collect. */
+	if (args.nevents)
+		kqueue_look_over(kq);
 	return ret;
 }
 

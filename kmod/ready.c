@@ -197,18 +197,40 @@ void ready_add(struct kqueue *kq, struct knote *kn)
 	WRITE_ONCE(kq->nready, kq->nready + 1);
 }
 
-/* As knote_activate(), in less time. Context: under kq->mtx. */
-void ready_activate(struct kqueue *kq, struct knote *kn)
+/* As knote_activate(), without telling anybody. True if it was not queued before. */
+static __always_inline bool ready_put(struct kqueue *kq, struct knote *kn)
 {
 	if (!knote_claim(kn))
-		return;
+		return false;
 	trace_kevent_activate(kq->id, kn->ident, kn->filter);
 	if (!llist_empty(&kq->inbox))
 		ready_fetch(kq);
 	ready_add(kq, kn);
+	return true;
+}
+
+/* As knote_activate(), in less time. Context: under kq->mtx. */
+void ready_activate(struct kqueue *kq, struct knote *kn)
+{
+	if (!ready_put(kq, kn))
+		return;
 	/* Pairs with those who wait for nready to change. */
 	smp_mb();
 	ready_wake(kq);
+}
+
+/*
+ * The same by who goes on to collect events, or calls kqueue_look_over() if nothing
+ * comes of that, and ready_pass_on() if it takes time. Others are told by his scan,
+ * of what it leaves; so it need not be known yet whether there is anything to
+ * report. Context: under kq->mtx.
+ */
+void ready_queue(struct kqueue *kq, struct knote *kn)
+{
+	if (!ready_put(kq, kn))
+		return;
+	kq->unlooked = true;
+	WRITE_ONCE(kq->missed, true);
 }
 
 /* Is it one of the last @n? */

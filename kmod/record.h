@@ -13,55 +13,47 @@
 #include "compat.h"
 #include "knote.h"
 
-/* Within a section of user access: load the n-th eight bytes of a structure. */
-#define unsafe_get_word(to, from, n, label)				\
-	unsafe_get_user(((u64 *)(to))[n], (const u64 __user *)(from) + (n), label)
+/* Within a section of user access: load a structure of @n times eight bytes. */
+static __always_inline bool load_words(void *to, const void __user *from, unsigned int n)
+{
+	const u64 __user *src = from;
+	u64 *dst = to;
+	unsigned int i;
+
+#pragma GCC unroll 8
+	for (i = 0; i < n; i++)
+		unsafe_get_user(dst[i], &src[i], fault);
+	return true;
+
+fault:
+	return false;
+}
 
 /* Copy a batch of records in. */
 static inline bool load_records(struct kevent_record *kev,
 				const struct kevent_record __user *from, int n)
 {
-	BUILD_BUG_ON(sizeof(*kev) != 8 * sizeof(u64));
-
 	if (!user_read_access_begin(from, n * sizeof(*from)))
 		return false;
 	for (; n; n--, kev++, from++) {
-		unsafe_get_word(kev, from, 0, fault);
-		unsafe_get_word(kev, from, 1, fault);
-		unsafe_get_word(kev, from, 2, fault);
-		unsafe_get_word(kev, from, 3, fault);
-		unsafe_get_word(kev, from, 4, fault);
-		unsafe_get_word(kev, from, 5, fault);
-		unsafe_get_word(kev, from, 6, fault);
-		unsafe_get_word(kev, from, 7, fault);
+		if (!load_words(kev, from, sizeof(*kev) / sizeof(u64)))
+			break;
 	}
 	user_read_access_end();
-	return true;
-
-fault:
-	user_read_access_end();
-	return false;
+	return !n;
 }
 
 /* Copy an ioctl's arguments in, as far as they were known in the beginning. */
 static inline bool load_args(struct kevent_args *args,
 			     const struct kevent_args __user *from)
 {
-	BUILD_BUG_ON(KEVENT_ARGS_SIZE_VER0 != 5 * sizeof(u64));
+	bool loaded;
 
 	if (!user_read_access_begin(from, KEVENT_ARGS_SIZE_VER0))
 		return false;
-	unsafe_get_word(args, from, 0, fault);
-	unsafe_get_word(args, from, 1, fault);
-	unsafe_get_word(args, from, 2, fault);
-	unsafe_get_word(args, from, 3, fault);
-	unsafe_get_word(args, from, 4, fault);
+	loaded = load_words(args, from, KEVENT_ARGS_SIZE_VER0 / sizeof(u64));
 	user_read_access_end();
-	return true;
-
-fault:
-	user_read_access_end();
-	return false;
+	return loaded;
 }
 
 /* Store a record, or a part of it if that faults. */
@@ -92,35 +84,38 @@ fault:
  * Within a section of user access: store the event of a knote, with what its filter
  * has reported.
  */
-#define unsafe_put_knote(kn, _flags, _fflags, _data, _ext, to, label)	\
-do {									\
-	unsafe_put_user((kn)->ident, &(to)->ident, label);		\
-	unsafe_put_user((kn)->filter, &(to)->filter, label);		\
-	unsafe_put_user((_flags), &(to)->flags, label);			\
-	unsafe_put_user((_fflags), &(to)->fflags, label);		\
-	unsafe_put_user((_data), &(to)->data, label);			\
-	unsafe_put_user((kn)->udata, &(to)->udata, label);		\
-	unsafe_put_user((_ext)[0], &(to)->ext[0], label);		\
-	unsafe_put_user((_ext)[1], &(to)->ext[1], label);		\
-	unsafe_put_user((kn)->ext[2], &(to)->ext[2], label);		\
-	unsafe_put_user((kn)->ext[3], &(to)->ext[3], label);		\
-} while (0)
+static __always_inline bool store_parts(const struct knote *kn, u16 flags, u32 fflags,
+					s64 data, const u64 *ext,
+					struct kevent_record __user *to)
+{
+	unsafe_put_user(kn->ident, &to->ident, fault);
+	unsafe_put_user(kn->filter, &to->filter, fault);
+	unsafe_put_user(flags, &to->flags, fault);
+	unsafe_put_user(fflags, &to->fflags, fault);
+	unsafe_put_user(data, &to->data, fault);
+	unsafe_put_user(kn->udata, &to->udata, fault);
+	unsafe_put_user(ext[0], &to->ext[0], fault);
+	unsafe_put_user(ext[1], &to->ext[1], fault);
+	unsafe_put_user(kn->ext[2], &to->ext[2], fault);
+	unsafe_put_user(kn->ext[3], &to->ext[3], fault);
+	return true;
+
+fault:
+	return false;
+}
 
 /* The same as a section of its own. */
 static inline bool store_event(const struct knote *kn,
 			       const struct kevent_record *kev,
 			       struct kevent_record __user *to)
 {
+	bool stored;
+
 	if (!user_write_access_begin(to, sizeof(*to)))
 		return false;
-	unsafe_put_knote(kn, kev->flags, kev->fflags, kev->data, kev->ext, to,
-			 fault);
+	stored = store_parts(kn, kev->flags, kev->fflags, kev->data, kev->ext, to);
 	user_write_access_end();
-	return true;
-
-fault:
-	user_write_access_end();
-	return false;
+	return stored;
 }
 
 #endif /* _KEVENT_RECORD_H */

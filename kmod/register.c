@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Applying changes: making, finding, modifying and dropping knotes. */
+/* Applying changes: finding, making and modifying knotes. */
 
+#include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/sched/signal.h>
@@ -15,146 +16,59 @@
 			 EV_ONESHOT | EV_CLEAR | EV_RECEIPT | EV_DISPATCH | \
 			 EV_FORCEONESHOT | EV_KEEPUDATA)
 
-/* --- Holding, dropping ---------------------------------------------------- */
-
-/*
- * Around calls of the filter, of which the knote says whether they are @slow. If
- * so it is held BUSY instead of keeping the queue locked; it may be DEAD after
- * that.
- */
-static void filter_begin(struct kqueue *kq, struct knote *kn, bool slow)
-{
-	lockdep_assert_held(&kq->mtx);
-
-	if (slow) {
-		kn->status |= KNOTE_BUSY;
-		mutex_unlock(&kq->mtx);
-	}
-}
-
-static void filter_end(struct kqueue *kq, bool slow)
-{
-	if (slow)
-		mutex_lock(&kq->mtx);
-}
-
-/* Detach and free a knote that is in no table and that nobody else drops. */
-static void knote_destroy(struct kqueue *kq, struct knote *kn)
-{
-	bool slow = knote_has_slow_ends(kn);
-
-	lockdep_assert_held(&kq->mtx);
-
-	/* No scan takes it. */
-	kn->status |= KNOTE_DEAD;
-	filter_begin(kq, kn, slow);
-	kn->ops->detach(kn);
-	filter_end(kq, slow);
-	if (unlikely(knote_is_queued(kn)))
-		ready_remove(kq, kn);
-	knote_free(kn);
-}
-
-/*
- * Drop a knote that is in no table: at once, or when those who hold it let go
- * of it.
- */
-static void knote_end(struct kqueue *kq, struct knote *kn)
-{
-	if (!knote_is_held(kn)) {
-		knote_destroy(kq, kn);
-		return;
-	}
-	kn->status |= KNOTE_DEAD;
-	/* Changes that wait for it need not any more. */
-	ready_released(kq);
-}
-
 /**
- * kqueue_let_go() - let go of a knote
- * @kq: its queue, locked; the lock may be given up meanwhile
- * @kn: the knote; not to be used any more if it may have been dropped
- * @held: KNOTE_BUSY or KNOTE_TAKEN, or both: what the caller held it by
+ * struct change - one change, on its way
+ * @kev: what the user asks for
+ * @ops: the filter
+ * @file: what the descriptor means, NULL for filters of other idents
+ * @shared: see fdclose_watch()
+ * @room: so many events the caller goes on to collect; 0: he does not, or may not
  */
-void kqueue_let_go(struct kqueue *kq, struct knote *kn, u8 held)
-{
-	lockdep_assert_held(&kq->mtx);
+struct change {
+	const struct kevent_record *kev;
+	const struct kevent_filter *ops;
+	struct file *file;
+	bool shared;
+	unsigned int room;
+};
 
-	kn->status &= ~held;
-	ready_released(kq);
-	if (!(kn->status & KNOTE_DEAD))
-		ready_unpark(kq, kn);
-	else if (!knote_is_held(kn))
-		knote_destroy(kq, kn);
-}
-
-/*
- * Remove a knote. If its descriptor is being closed just now, it leaves the
- * queue's table here and the closing thread does the rest.
- */
-void kqueue_drop(struct kqueue *kq, struct knote *kn)
-{
-	lockdep_assert_held(&kq->mtx);
-
-	table_remove(kq, kn);
-	if (!knote_is_fd(kn) || fdclose_unwatch(kn))
-		knote_end(kq, kn);
-}
-
-/*
- * The same for a knote that the close hook has taken, with a reference to its
- * queue, which may have been closed since.
- */
-void kqueue_end_closed(struct kqueue *kq, struct knote *kn)
-{
-	lockdep_assert_held(&kq->mtx);
-
-	table_remove(kq, kn);
-	knote_end(kq, kn);
-}
-
-/*
- * Remove all knotes, and the tables. The queue is marked as closing, so nobody
- * else uses those, although the lock may be given up meanwhile.
- */
-void kqueue_drop_all(struct kqueue *kq)
-{
-	struct knote *kn, *next;
-	unsigned int fd;
-
-	lockdep_assert_held(&kq->mtx);
-
-	for (fd = 0; fd < kq->nfds; fd++) {
-		while (kq->fds[fd])
-			kqueue_drop(kq, kq->fds[fd]);
-		cond_resched();
-	}
-	table_free_fds(kq);
-
-	for (kn = table_empty_idents(kq); kn; kn = next) {
-		next = kn->fd_next;
-		knote_end(kq, kn);
-		cond_resched();
-	}
-}
-
-/* --- Changing ------------------------------------------------------------- */
-
-/*
- * Has the knote something to report now? While it is disabled that does not
- * matter: enabling it comes here again. Context: as functions of the filter.
- */
-static bool knote_is_ready(struct knote *kn)
+/* Has the knote something to report now? Context: as functions of the filter. */
+static noinline bool knote_look(struct knote *kn)
 {
 	struct kevent_record scratch kevent_uninitialized;
 
-	if (kn->status & (KNOTE_DISABLED | KNOTE_PARKED))
-		return false;
-	if (kn->status & KNOTE_FORCED)
-		return true;
 	knote_fill(kn, &scratch);
 	/* What is gone is met by a scan, too, which drops it. */
 	return kn->ops->event(kn, &scratch) || knote_is_gone(kn);
+}
+
+/* The same of one that matters: a disabled one is looked at when it is enabled. */
+static bool knote_is_ready(struct knote *kn)
+{
+	if (kn->status & (KNOTE_DISABLED | KNOTE_PARKED))
+		return false;
+	return (kn->status & KNOTE_FORCED) || knote_look(kn);
+}
+
+/*
+ * Will the caller meet what is queued now, when he collects? Then nobody need look
+ * before that. What is queued already comes first.
+ */
+static __always_inline bool is_met_soon(const struct kqueue *kq, unsigned int room)
+{
+	return kq->nready < room && llist_empty(&kq->inbox);
+}
+
+/* Queue the knote, which is not SLOW, if it is ready. @room as in struct change. */
+static __always_inline void knote_check(struct kqueue *kq, struct knote *kn,
+					unsigned int room)
+{
+	if (is_met_soon(kq, room)) {
+		if (!(kn->status & (KNOTE_DISABLED | KNOTE_PARKED)))
+			ready_queue(kq, kn);
+	} else if (knote_is_ready(kn)) {
+		ready_activate(kq, kn);
+	}
 }
 
 /* The flags of a change that act on a knote, new or not. */
@@ -172,39 +86,43 @@ static void knote_set_status(struct knote *kn, u16 flags)
 }
 
 /*
- * Connect a new knote to its source. Returns whether it is ready, or a negative
- * errno. Context: as functions of the filter.
+ * Connect a new knote to its source. Returns whether it may be ready, and if it is
+ * @slow whether it is, or a negative errno. Context: as functions of the filter.
  */
-static int knote_attach(struct knote *kn)
+static int knote_attach(struct knote *kn, bool slow)
 {
 	int ret = kn->ops->attach(kn);
 
 	if (ret < 0)
 		return ret;
-	return (ret || (kn->status & KNOTE_FORCED)) && knote_is_ready(kn);
+	ret = ret || (kn->status & KNOTE_FORCED);
+	return slow ? ret && knote_is_ready(kn) : ret;
 }
 
 /*
  * Make a knote and connect it to its source, without putting it into any table.
  * If it is SLOW, or has SLOW_ENDS, it is BUSY, and the lock was given up meanwhile.
  */
-static struct knote *knote_make(struct kqueue *kq,
-				const struct kevent_filter *ops,
-				const struct kevent_record *kev,
-				struct file *file, bool *ready)
+static struct knote *knote_make(struct kqueue *kq, const struct change *change,
+				bool *ready)
 {
-	struct knote *kn = knote_alloc(kq, ops, kev);
+	struct knote *kn;
 	bool slow;
 	int ret;
 
+	kn = knote_alloc(kq, change->ops, change->kev);
+	if (unlikely(kn == ERR_PTR(-ENOSPC)) && kq->nspent) {
+		kqueue_drop_spent(kq);
+		kn = knote_alloc(kq, change->ops, change->kev);
+	}
 	if (IS_ERR(kn))
 		return kn;
-	if (file)
-		kevent_fd_prepare(kn, file);
+	if (change->file)
+		kevent_fd_prepare(kn, change->file);
 	slow = knote_has_slow_ends(kn);
-	knote_set_status(kn, kev->flags);
+	knote_set_status(kn, change->kev->flags);
 	filter_begin(kq, kn, slow);
-	ret = knote_attach(kn);
+	ret = knote_attach(kn, slow);
 	filter_end(kq, slow);
 	if (ret < 0) {
 		/* It may have fired before attach failed. */
@@ -223,8 +141,9 @@ static struct knote *knote_make(struct kqueue *kq,
  * @links is kq->links as it was when the queue had no such knote. Returns -EEXIST
  * if another thread was faster, -EBADF if the descriptor or the queue was closed.
  */
-static int knote_publish(struct kqueue *kq, struct knote *kn, bool ready,
-			 unsigned int links, bool shared)
+static int knote_publish(struct kqueue *kq, struct knote *kn,
+			 const struct change *change, bool ready,
+			 unsigned int links)
 {
 	bool busy;
 	int ret;
@@ -245,14 +164,16 @@ static int knote_publish(struct kqueue *kq, struct knote *kn, bool ready,
 		goto out;
 	}
 	if (knote_is_fd(kn)) {
-		ret = fdclose_watch(kn, shared);
+		ret = fdclose_watch(kn, change->shared);
 		if (ret) {
 			kqueue_drop(kq, kn);
 			goto out;
 		}
 	}
-	if (ready)
+	if (ready && knote_has_slow_ends(kn))
 		ready_activate(kq, kn);
+	else if (ready)
+		knote_check(kq, kn, change->room);
 out:
 	if (busy)
 		kqueue_let_go(kq, kn, KNOTE_BUSY);
@@ -270,28 +191,22 @@ static noinline int get_hook(struct kqueue *kq)
 	return !ret && kq->closing ? -EBADF : ret;
 }
 
-/*
- * @file is what the descriptor means, NULL for filters of other idents; @shared:
- * see fdclose_watch().
- */
-static int knote_create(struct kqueue *kq, const struct kevent_filter *ops,
-			const struct kevent_record *kev, struct file *file,
-			bool shared)
+static int knote_create(struct kqueue *kq, const struct change *change)
 {
 	unsigned int links = kq->links;
 	struct knote *kn;
 	bool ready;
 	int ret;
 
-	if (file && !kq->nfd_knotes) {
+	if (change->file && !kq->nfd_knotes) {
 		ret = get_hook(kq);
 		if (ret)
 			return ret;
 	}
-	kn = knote_make(kq, ops, kev, file, &ready);
+	kn = knote_make(kq, change, &ready);
 	if (IS_ERR(kn))
 		return PTR_ERR(kn);
-	return knote_publish(kq, kn, ready, links, shared);
+	return knote_publish(kq, kn, change, ready, links);
 }
 
 /* What a change says about the event. As functions of the filter. */
@@ -305,38 +220,56 @@ static int knote_touch(struct knote *kn, const struct kevent_record *kev)
 }
 
 /*
- * Change a knote, which is not BUSY. As on FreeBSD, any change but EV_DELETE
- * replaces udata, and fflags and data unless the filter knows better; the
- * properties and ext stay as they were when the knote was made.
+ * Make the change, after touching. As on FreeBSD, any change but EV_DELETE replaces
+ * udata, and fflags and data unless the filter knows better; the properties and ext
+ * stay as they were when the knote was made.
  */
-static int knote_modify(struct kqueue *kq, struct knote *kn,
-			const struct kevent_record *kev)
+static __always_inline void knote_set(struct knote *kn, const struct kevent_record *kev)
 {
-	bool slow = knote_is_slow(kn), busy = knote_has_slow_ends(kn);
+	if (!(kev->flags & EV_KEEPUDATA))
+		kn->udata = kev->udata;
+	knote_set_status(kn, kev->flags);
+}
+
+/* Change a knote, which is not BUSY, and of which functions may be slow. */
+static int knote_modify_slowly(struct kqueue *kq, struct knote *kn,
+			       const struct change *change)
+{
+	bool slow = knote_is_slow(kn);
 	bool ready;
 	int ret;
 
 	/* As while it is left to a change that waits: see find_free(). */
-	kq->nlooks += busy && !slow;
-	filter_begin(kq, kn, busy);
-	ret = knote_touch(kn, kev);
-	filter_end(kq, busy);
-	kq->nlooks -= busy && !slow;
+	kq->nlooks += !slow;
+	filter_begin(kq, kn, true);
+	ret = knote_touch(kn, change->kev);
+	filter_end(kq, true);
+	kq->nlooks -= !slow;
 	if (!ret) {
-		if (!(kev->flags & EV_KEEPUDATA))
-			kn->udata = kev->udata;
-		knote_set_status(kn, kev->flags);
+		knote_set(kn, change->kev);
 		filter_begin(kq, kn, slow);
 		ready = knote_is_ready(kn);
 		filter_end(kq, slow);
 		if (ready && !(kn->status & KNOTE_DEAD))
 			ready_activate(kq, kn);
 	}
-	if (busy)
-		kqueue_let_go(kq, kn, KNOTE_BUSY);
-	else
-		ready_unpark(kq, kn);
+	kqueue_let_go(kq, kn, KNOTE_BUSY);
 	return ret;
+}
+
+/* The same if none is. */
+static __always_inline int knote_modify(struct kqueue *kq, struct knote *kn,
+					const struct kevent_record *kev,
+					unsigned int room)
+{
+	int ret = knote_touch(kn, kev);
+
+	if (ret)
+		return ret;
+	knote_set(kn, kev);
+	knote_check(kq, kn, room);
+	ready_unpark(kq, kn);
+	return 0;
 }
 
 /*
@@ -376,11 +309,10 @@ static int retire(struct kqueue *kq, struct knote *kn)
 }
 
 /* As table_find(); of idents that have a new meaning, what changes are about. */
-static struct knote *find_any(struct kqueue *kq,
-			      const struct kevent_filter *ops,
-			      const struct kevent_record *kev)
+static struct knote *find_any(struct kqueue *kq, const struct change *change)
 {
-	struct knote *kn = table_find(kq, ops, kev->ident, kev->filter);
+	const struct kevent_record *kev = change->kev;
+	struct knote *kn = table_find(kq, change->ops, kev->ident, kev->filter);
 
 	if (unlikely(!kn && kq->nhidden) && !(kev->flags & EV_ADD))
 		kn = table_find_hidden(kq, kev->ident, kev->filter);
@@ -397,7 +329,7 @@ static bool is_stale(const struct knote *kn, const struct kevent_record *kev)
  * is added now is another one. Should that thread get a fault instead (EFAULT), the
  * event goes with the knote, which has been replaced by then.
  */
-static bool is_spent(const struct knote *kn, const struct kevent_record *kev)
+static bool is_leaving(const struct knote *kn, const struct kevent_record *kev)
 {
 	return (kev->flags & EV_ADD) && (kn->flags & EV_ONESHOT) &&
 	       (kn->status & KNOTE_HELD) == KNOTE_TAKEN;
@@ -406,13 +338,12 @@ static bool is_spent(const struct knote *kn, const struct kevent_record *kev)
 /*
  * The knote that a change is about, if there is one. It may have to wait until
  * nobody else is calling the knote's filter; scans then leave it to us, or with
- * many of them that might never be. @file as above.
+ * many of them that might never be.
  */
-static struct knote *find_free(struct kqueue *kq,
-			       const struct kevent_filter *ops,
-			       const struct kevent_record *kev,
-			       struct file *file)
+static struct knote *find_free(struct kqueue *kq, const struct change *change)
 {
+	const struct kevent_record *kev = change->kev;
+	struct file *file = change->file;
 	struct knote *kn;
 	int ret = 0;
 	bool quick;
@@ -420,7 +351,7 @@ static struct knote *find_free(struct kqueue *kq,
 	for (;;) {
 		if (kq->closing)
 			return ERR_PTR(-EBADF);
-		kn = find_any(kq, ops, kev);
+		kn = find_any(kq, change);
 		if (kn && file &&
 		    (kn->poll.file != file || knote_is_closed(kn))) {
 			ret = drop_stale(kq, kn, file);
@@ -434,9 +365,17 @@ static struct knote *find_free(struct kqueue *kq,
 				return ERR_PTR(ret);
 			continue;
 		}
+		if (kn && unlikely(knote_is_spent(kn))) {
+			if (!(kev->flags & EV_ADD))
+				return NULL;
+			if (knote_revive(kn, kev))
+				return kn;
+			kqueue_drop(kq, kn);
+			continue;
+		}
 		if (!kn || (kev->flags & EV_DELETE))
 			return kn;
-		if (unlikely(is_spent(kn, kev))) {
+		if (unlikely(is_leaving(kn, kev))) {
 			kqueue_drop(kq, kn);
 			continue;
 		}
@@ -450,6 +389,7 @@ static struct knote *find_free(struct kqueue *kq,
 		kq->nlooks += quick;
 		if (!knote_is_hidden(kn))
 			atomic_or(KNOTE_WANTED, &kn->state);
+		ready_pass_on(kq);
 		ret = ready_wait_released(kq);
 		kq->nlooks -= quick;
 		if (quick)
@@ -476,34 +416,37 @@ static void drop_hidden(struct kqueue *kq, const struct kevent_record *kev)
 	}
 }
 
-/* @file and @shared as for knote_create(). */
-static int apply(struct kqueue *kq, const struct kevent_filter *ops,
-		 const struct kevent_record *kev, struct file *file,
-		 bool shared)
+/* @found: there was a knote when the caller looked, just now. */
+static int apply(struct kqueue *kq, const struct change *change, bool found)
 {
+	u16 flags = change->kev->flags;
+	bool find = found || !(flags & EV_ADD);
 	struct knote *kn;
 	int ret;
 
 	do {
-		kn = find_free(kq, ops, kev, file);
+		kn = find ? find_free(kq, change) : NULL;
+		find = true;
 		if (IS_ERR(kn))
 			return PTR_ERR(kn);
 		if (kn)
 			break;
-		if (!(kev->flags & EV_ADD))
+		if (!(flags & EV_ADD))
 			return -ENOENT;
-		ret = knote_create(kq, ops, kev, file, shared);
+		ret = knote_create(kq, change);
 		if (ret != -EEXIST)
 			return ret;
 	} while (!fatal_signal_pending(current));
 
 	if (!kn)
 		return -EINTR;
-	if (!(kev->flags & EV_DELETE))
-		return knote_modify(kq, kn, kev);
+	if (!(flags & EV_DELETE))
+		return knote_has_slow_ends(kn) ?
+			knote_modify_slowly(kq, kn, change) :
+			knote_modify(kq, kn, change->kev, change->room);
 	kqueue_drop(kq, kn);
-	if (!file)
-		drop_hidden(kq, kev);
+	if (!change->file)
+		drop_hidden(kq, change->kev);
 	return 0;
 }
 
@@ -518,18 +461,17 @@ static int apply(struct kqueue *kq, const struct kevent_filter *ops,
  */
 int kqueue_apply_birth(struct kqueue *kq, struct kevent_record *kev)
 {
-	int ret = apply(kq, &kevent_child_filter, kev, NULL, false);
+	const struct change change = { .kev = kev, .ops = &kevent_child_filter };
+	int ret = apply(kq, &change, true);
 
 	kev->data = 0;
 	trace_kevent_register(kq->id, kev, ret);
 	return ret;
 }
 
-static int apply_fd(struct kqueue *kq, const struct kevent_filter *ops,
-		    const struct kevent_record *kev)
+static int apply_fd(struct kqueue *kq, struct change *change, bool found)
 {
-	/* If it is read too early, it is too large: fdget() reads it, too. */
-	bool shared = atomic_read(&current->files->count) > 1;
+	const struct kevent_record *kev = change->kev;
 	struct file *raw;
 	struct knote *kn;
 	struct fd f;
@@ -537,15 +479,19 @@ static int apply_fd(struct kqueue *kq, const struct kevent_filter *ops,
 
 	if (kev->ident > INT_MAX)
 		return -EBADF;
+	/* If it is read too early, it is too large: fdget() reads it, too. */
+	change->shared = atomic_read(&current->files->count) > 1;
 	f = fdget(kev->ident);
 	if (fd_file(f)) {
-		ret = apply(kq, ops, kev, fd_file(f), shared);
+		change->file = fd_file(f);
+		ret = apply(kq, change, found);
 		fdput(f);
 		return ret;
 	}
-	raw = ops->flags & KEVENT_FILTER_PATH ? fget_raw(kev->ident) : NULL;
+	raw = change->ops->flags & KEVENT_FILTER_PATH ? fget_raw(kev->ident) : NULL;
 	if (raw) {
-		ret = apply(kq, ops, kev, raw, shared);
+		change->file = raw;
+		ret = apply(kq, change, found);
 		fput(raw);
 		return ret;
 	}
@@ -553,6 +499,54 @@ static int apply_fd(struct kqueue *kq, const struct kevent_filter *ops,
 	if (kn)
 		fdclose_suspect(kn);
 	return -EBADF;
+}
+
+/*
+ * Can the knote be changed just so? Not if that might mean to wait, or if it is
+ * perhaps not the one that is meant.
+ */
+static __always_inline bool is_at_hand(const struct knote *kn,
+				       const struct kevent_record *kev)
+{
+	return !(kn->status & (KNOTE_BUSY | KNOTE_SLOW)) &&
+	       !(atomic_read(&kn->state) & (KNOTE_OTHERS | KNOTE_SLOW_ENDS)) &&
+	       !is_leaving(kn, kev);
+}
+
+/*
+ * Does the number still mean the file of its knote? Who asks has no reference to what
+ * it means now, and needs none: it is only compared. If others have the table, it may
+ * be replaced by a larger one meanwhile.
+ */
+static __always_inline bool fd_is_same(unsigned int fd, const struct file *file)
+{
+	struct files_struct *files = current->files;
+	bool same;
+
+	if (likely(atomic_read(&files->count) == 1))
+		return files_lookup_fd_raw(files, fd) == file;
+	rcu_read_lock();
+	same = files_lookup_fd_raw(files, fd) == file;
+	rcu_read_unlock();
+	return same;
+}
+
+/* The same of a descriptor's; or one that is spent becomes such. */
+static __always_inline bool is_fd_at_hand(struct knote *kn,
+					  const struct kevent_record *kev)
+{
+	if (!fd_is_same(kev->ident, kn->poll.file))
+		return false;
+	return is_at_hand(kn, kev) ||
+	       ((kev->flags & EV_ADD) && knote_is_spent(kn) &&
+		!knote_is_closed(kn) && knote_revive(kn, kev));
+}
+
+static __always_inline bool is_ident_at_hand(const struct knote *kn,
+					     const struct kevent_record *kev)
+{
+	return is_at_hand(kn, kev) && !(kev->flags & EV_DELETE) &&
+	       !is_stale(kn, kev);
 }
 
 static int check_flags(u16 flags)
@@ -566,18 +560,59 @@ static int check_flags(u16 flags)
 	return 0;
 }
 
+/* A change of a descriptor's knote. */
+static __always_inline int change_fd(struct kqueue *kq, const struct kevent_filter *ops,
+				     const struct kevent_record *kev, unsigned int room)
+{
+	struct change change;
+	struct knote *kn;
+
+	kn = kev->ident < kq->nfds ?
+		table_find_fd(kq, kev->ident, kev->filter) : NULL;
+	if (!kn || !is_fd_at_hand(kn, kev)) {
+		change = (struct change){ kev, ops, NULL, false, room };
+		return apply_fd(kq, &change, kn);
+	}
+	if (!(kev->flags & EV_DELETE))
+		return knote_modify(kq, kn, kev, room);
+	kqueue_drop(kq, kn);
+	return 0;
+}
+
+/* The same of any other ident, by a filter that was got for that. */
+static int change_ident(struct kqueue *kq, const struct kevent_filter *ops,
+			const struct kevent_record *kev, unsigned int room)
+{
+	struct change change;
+	struct knote *kn;
+	int ret;
+
+	kn = table_find_ident(kq, kev->ident, kev->filter);
+	if (kn && is_ident_at_hand(kn, kev)) {
+		ret = knote_modify(kq, kn, kev, room);
+	} else {
+		change = (struct change){ kev, ops, NULL, false, room };
+		ret = apply(kq, &change, kn);
+	}
+	kevent_filter_put(ops);
+	return ret;
+}
+
 /**
  * kqueue_apply() - apply one change
  * @kq: the queue, locked, of the caller's descriptor table; the lock may be given
  *	up meanwhile
  * @kev: what the user asks for
+ * @room: so many events the caller goes on to collect, or calls kqueue_look_over();
+ *	0: he does not. What may be ready, and will be met then, is queued without a
+ *	look, and nobody is told
  *
  * Bits that only events have are passed over, so that a program may hand back
  * what it was given; they are cleared in @kev.
  *
  * Return: 0 or a negative errno; then nothing has changed that can be seen.
  */
-int kqueue_apply(struct kqueue *kq, struct kevent_record *kev)
+int kqueue_apply(struct kqueue *kq, struct kevent_record *kev, unsigned int room)
 {
 	const struct kevent_filter *ops;
 	int ret;
@@ -592,16 +627,12 @@ int kqueue_apply(struct kqueue *kq, struct kevent_record *kev)
 	if (ret)
 		goto out;
 	ops = kevent_filter_get(kev->filter);
-	if (!ops) {
+	if (!ops)
 		ret = -EINVAL;
-		goto out;
-	}
-	if (ops->flags & KEVENT_FILTER_FD) {
-		ret = apply_fd(kq, ops, kev);
-	} else {
-		ret = apply(kq, ops, kev, NULL, false);
-		kevent_filter_put(ops);
-	}
+	else if (ops->flags & KEVENT_FILTER_FD)
+		ret = change_fd(kq, ops, kev, room);
+	else
+		ret = change_ident(kq, ops, kev, room);
 out:
 	trace_kevent_register(kq->id, kev, ret);
 	return ret;

@@ -166,10 +166,50 @@ static void scan_take(struct scan *scan)
 
 /* --- Settling, with the lock ---------------------------------------------- */
 
+/* Edge-triggered ones rest, from the i-th to the first that is, or cannot. */
+static __always_inline unsigned int settle_clear(struct scan *scan, unsigned int i)
+{
+	struct knote *kn;
+
+	for (; i < scan->nlooked; i++) {
+		kn = scan->knotes[i];
+		if ((kn->flags & EV_HOW) != EV_CLEAR ||
+		    unlikely(kn->status & KNOTE_DEAD) || unlikely(!knote_rest(kn)))
+			break;
+		kn->status &= ~KNOTE_HELD;
+	}
+	return i;
+}
+
+/* The same of those that are disabled, too. */
+static unsigned int settle_dispatch(struct scan *scan, unsigned int i)
+{
+	struct knote *kn;
+
+	for (; i < scan->nlooked; i++) {
+		kn = scan->knotes[i];
+		if ((kn->flags & (EV_DISPATCH | EV_ONESHOT)) != EV_DISPATCH ||
+		    unlikely(kn->status & KNOTE_DEAD) || unlikely(!knote_rest(kn)))
+			break;
+		kn->status = (kn->status & ~KNOTE_HELD) | KNOTE_DISABLED;
+	}
+	return i;
+}
+
+/* One-shots are kept for another time. */
+static unsigned int settle_oneshot(struct scan *scan, unsigned int i)
+{
+	for (; i < scan->nlooked; i++)
+		if (!(scan->knotes[i]->flags & EV_ONESHOT) ||
+		    !knote_spend(scan->knotes[i]))
+			break;
+	return i;
+}
+
 /*
  * The usual cases, all of them delivered: level-triggered knotes stay where they
- * are, edge-triggered ones rest. Returns how many could be settled so, and how
- * many of them stay.
+ * are, others rest if they did. Returns how many could be settled so, and how many
+ * of them stay.
  */
 static unsigned int scan_settle_usual(struct scan *scan, unsigned int *stay)
 {
@@ -185,14 +225,10 @@ static unsigned int scan_settle_usual(struct scan *scan, unsigned int *stay)
 	*stay = i;
 	if (unlikely(i < listed))
 		return i;
-	for (; i < scan->nlooked; i++) {
-		kn = scan->knotes[i];
-		if ((kn->flags & EV_HOW) != EV_CLEAR ||
-		    unlikely(kn->status & KNOTE_DEAD) || unlikely(!knote_rest(kn)))
-			break;
-		kn->status &= ~KNOTE_HELD;
-	}
-	return i;
+	i = settle_clear(scan, i);
+	if (likely(i == scan->nlooked))
+		return i;
+	return settle_oneshot(scan, settle_dispatch(scan, i));
 }
 
 /*
@@ -304,6 +340,8 @@ again:
 	}
 	if (scan.room == nevents && scan_was_cut_short(&scan))
 		goto again;
+	if (scan_left(&scan) <= 0)
+		kq->unlooked = false;
 	ready_pass_on(kq);
 	return nevents < 0 ? nevents : nevents - scan.room;
 }
@@ -349,7 +387,7 @@ int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
 	if (mutex_lock_killable(&kq->mtx)) {
 		/* We may have been woken for something: it is for others. */
 		if (kqueue_has_ready(kq))
-			ready_wake_waiter(kq);
+			ready_wake(kq);
 		return -EINTR;
 	}
 	ret = scan_wait_turn(kq);
@@ -363,4 +401,49 @@ int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
 		ret = -EBADF;
 	mutex_unlock(&kq->mtx);
 	return ret;
+}
+
+/* Does the knote, which is queued and on no list, stay so? */
+static bool look_over(struct kqueue *kq, struct knote *kn)
+{
+	struct kevent_record kev kevent_uninitialized;
+
+	if (knote_is_slow(kn) || !knote_may_run(kn) || (kn->status & KNOTE_FORCED))
+		return true;
+	knote_begin_look(kn);
+	knote_fill(kn, &kev);
+	return kn->ops->event(kn, &kev) || !knote_rest(kn);
+}
+
+/*
+ * What was queued without a look is for others now, who are told; what has nothing
+ * to report rests, but for what may wait for others. Takes as long as what is queued,
+ * in a call that fails or returns answers. Context: may sleep.
+ */
+void kqueue_look_over(struct kqueue *kq)
+{
+	struct knote *kn;
+	unsigned int n;
+
+	mutex_lock(&kq->mtx);
+	if (!kq->unlooked || kq->closing)
+		goto out;
+	kq->unlooked = false;
+	ready_flatten(kq);
+	for (n = kq->nready; n; n--) {
+		kn = list_first_entry(&kq->ready, struct knote, ready);
+		list_del(&kn->ready);
+		if (look_over(kq, kn)) {
+			list_add_tail(&kn->ready, &kq->ready);
+		} else {
+			WRITE_ONCE(kq->nready, kq->nready - 1);
+			kq->nleft++;
+		}
+		cond_resched();
+	}
+	/* Those who scan may have counted on the order. */
+	kq->nmoved++;
+	ready_pass_on(kq);
+out:
+	mutex_unlock(&kq->mtx);
 }

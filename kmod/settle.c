@@ -73,6 +73,8 @@ static bool scan_settle_one(struct scan *scan, unsigned int i)
 
 	if (i < scan->nlisted)
 		list_del(&kn->ready);
+	if (delivered && (kn->flags & EV_ONESHOT) && knote_spend(kn))
+		return false;
 	if (unlikely((kn->status & KNOTE_DEAD) ||
 		     (delivered && (kn->flags & EV_ONESHOT)) ||
 		     knote_is_gone(kn))) {
@@ -145,7 +147,7 @@ unsigned int scan_settle_others(struct scan *scan, unsigned int i,
  * gone on; if one is at work just now, the filter forgets when that is done.
  */
 bool scan_store_slowly(struct scan *scan, struct knote *kn,
-			      struct kevent_record *kev)
+		       struct kevent_record *kev)
 {
 	struct kqueue *kq = scan->kq;
 	bool stored;

@@ -231,6 +231,7 @@ void table_remove(struct kqueue *kq, struct knote *kn)
 	while (*pos != kn)
 		pos = &(*pos)->fd_next;
 	*pos = kn->fd_next;
+	kq->nspent -= knote_is_spent(kn);
 	if (!--kq->nfd_knotes)
 		fdclose_unfollow(kq);
 }

@@ -9,8 +9,7 @@
  *
  * Two events are collected. The first has been stored and is settled; the second
  * has not when the scan stops, and nothing that its delivery brings about has
- * been done. In the last tests, changes stand still between the first of two and
- * the second.
+ * been done.
  */
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -532,86 +531,6 @@ TEST(timer_set_anew)
 	EXPECT_LE(1, ev[0].data);
 	close(kq);
 	EXPECT_TRUE(all_freed());
-}
-
-/*
- * A number is closed, and opened again for what is there in @reopen, between two
- * changes of one call, the second of which registers it.
- */
-FIXTURE(reopened)
-{
-	struct stopped s;
-	const char *missing;
-	int kq;
-	int fd;
-	int reopen;
-};
-
-FIXTURE_VARIANT(reopened)
-{
-	bool same;		/* it leads to the same file as before */
-};
-
-FIXTURE_VARIANT_ADD(reopened, other_file)
-{
-	.same = false,
-};
-
-FIXTURE_VARIANT_ADD(reopened, same_file)
-{
-	.same = true,
-};
-
-FIXTURE_SETUP(reopened)
-{
-	self->missing = stopped_open(&self->s);
-	self->kq = kq_open();
-	ASSERT_LE(0, self->kq);
-	self->fd = eventfd(1, EFD_CLOEXEC);
-	self->reopen = variant->same ? dup(self->fd) : eventfd(1, EFD_CLOEXEC);
-	ASSERT_EQ(0, kq_change(self->kq, self->fd, EVFILT_READ, EV_ADD, 0, 0, UD(1)));
-}
-
-FIXTURE_TEARDOWN(reopened)
-{
-	close(self->kq);
-	EXPECT_TRUE(all_freed());
-}
-
-/* The answer to the first change goes to where the call stops. */
-static void *change_two(void *arg)
-{
-	struct stopped *s = arg;
-	struct kevent kev[2];
-
-	EV_SET(&kev[0], 9, EVFILT_USER, EV_ADD | EV_RECEIPT, 0, 0, NULL);
-	EV_SET(&kev[1], s->number, EVFILT_READ, EV_ADD, 0, 0, UD(2));
-	s->ret = kevent(s->kq, kev, 2, (struct kevent *)(s->area + PAGE), 2, NULL);
-	s->err = s->ret < 0 ? errno : 0;
-	return NULL;
-}
-
-/* The change makes a registration of its own, which stays. */
-TEST_F(reopened, amid_changes)
-{
-	struct stopped *s = &self->s;
-	struct kevent ev[2];
-
-	if (self->missing)
-		SKIP(return, "%s", self->missing);
-	s->kq = self->kq;
-	s->number = self->fd;
-	ASSERT_TRUE(stop_call(s, change_two));
-	ASSERT_EQ(0, close(self->fd));
-	EXPECT_EQ(1, fdinfo_knotes(self->kq));
-	EXPECT_EQ(0, kq_count(self->kq));
-	ASSERT_EQ(self->fd, dup2(self->reopen, self->fd));
-	ASSERT_TRUE(resume_call(s));
-	EXPECT_EQ(1, s->ret);
-	EXPECT_EQ(2, fdinfo_knotes(self->kq));
-	ASSERT_EQ(1, kq_collect(self->kq, ev, 2));
-	EXPECT_EQ((uintptr_t)self->fd, ev[0].ident);
-	EXPECT_EQ(UD(2), ev[0].udata);
 }
 
 TEST_HARNESS_MAIN
