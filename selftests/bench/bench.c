@@ -27,6 +27,7 @@ static const struct group {
 } groups[] = {
 	{ "collect", bench_collect, "collect ten ready of many watched" },
 	{ "alone", bench_alone, "collect one, in a program that has no other" },
+	{ "entry", bench_entry, "a call alone: what the way into the kernel takes" },
 	{ "register", bench_register, "register and remove many" },
 	{ "rearm", bench_rearm, "re-arm ten and wait" },
 	{ "timer", bench_timer, "arm a timer, wait, collect; put it off" },

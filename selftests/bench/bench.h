@@ -179,6 +179,7 @@ void bench_close(void);
 void bench_memory(void);
 void bench_producers(void);
 void bench_alone(void);
+void bench_entry(void);
 void bench_pingpong(void);
 void bench_connection(void);
 void bench_chains(void);
