@@ -10,7 +10,8 @@
  *
  * The hook runs before the closing thread goes on, with preemption possibly
  * off, so it only takes the knotes out of the table and marks them, which
- * stops their delivery. They are dropped in task work, that is before the
+ * stops their delivery. If nobody has the queue locked, and nothing about them takes
+ * time, they are dropped there and then, else in task work, that is before the
  * thread returns to user space: when close() has returned, the knote is gone
  * and the file released. (If two threads close two numbers of one file at once,
  * one of them may be the one to drop the knotes of both.) Where one file has many
@@ -77,7 +78,11 @@ static struct hlist_bl_head *bucket_of(const struct file *file,
 	return &close_table[hash_long(both, close_bits)];
 }
 
-/* To be called for each knote that the hook has taken; may sleep. */
+/*
+ * To be called for each knote that the hook has taken: the first by the hook, and
+ * if that says false the second, which may sleep.
+ */
+static bool (*try_drop_closed)(struct knote *kn);
 static void (*drop_closed)(struct knote *kn);
 
 /* In the thread that closed. */
@@ -135,7 +140,7 @@ static void call_later(struct callback_head *call, task_work_func_t func)
 /*
  * Take the knotes of a closed descriptor out of the table. Each then holds a
  * reference to its queue, which may be closed before the knote is dropped, and
- * to this module, which must not go before the work has run.
+ * if that is for later, to this module, which must not go before the work has run.
  */
 static void close_file(struct hlist_bl_head *bucket, struct file *file,
 		       struct files_struct *files)
@@ -161,7 +166,6 @@ static void close_file(struct hlist_bl_head *bucket, struct file *file,
 		hlist_bl_del(&kn->poll.close_node);
 		atomic_or(KNOTE_CLOSED, &kn->state);
 		kqueue_get(kn->kq);
-		__module_get(THIS_MODULE);
 		kn->poll.close_work.next = taken;
 		taken = &kn->poll.close_work;
 	}
@@ -173,6 +177,9 @@ static void close_file(struct hlist_bl_head *bucket, struct file *file,
 	while (taken) {
 		kn = container_of(taken, struct knote, poll.close_work);
 		taken = taken->next;
+		if (try_drop_closed(kn))
+			continue;
+		__module_get(THIS_MODULE);
 		call_later(&kn->poll.close_work, close_knote);
 	}
 }
@@ -451,13 +458,16 @@ bool fdclose_unwatch(struct knote *kn)
 
 /*
  * @drop is called for each knote whose descriptor was closed, with a reference to
- * its queue, in a context that may sleep.
+ * its queue, in a context that may sleep; but if @try_drop says true, which is called
+ * first, in the hook, that has done it.
  */
-int __init fdclose_init(void (*drop)(struct knote *kn))
+int __init fdclose_init(bool (*try_drop)(struct knote *kn),
+			void (*drop)(struct knote *kn))
 {
 	unsigned long buckets = totalram_pages() / PAGES_PER_BUCKET;
 	int ret;
 
+	try_drop_closed = try_drop;
 	drop_closed = drop;
 
 	close_bits = clamp_t(unsigned int, order_base_2(buckets), BUCKET_BITS_MIN,

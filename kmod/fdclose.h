@@ -9,7 +9,7 @@ struct file;
 struct knote;
 struct kqueue;
 
-int fdclose_init(void (*drop)(struct knote *kn));
+int fdclose_init(bool (*try_drop)(struct knote *kn), void (*drop)(struct knote *kn));
 void fdclose_exit(void);
 
 int fdclose_hook_get(void);

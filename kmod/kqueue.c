@@ -12,11 +12,15 @@
 #include <linux/slab.h>
 
 #include "compat.h"
+#include "filters/kind.h"
 #include "kqueue.h"
 
 static struct kmem_cache *kqueue_cache;
 /* Frees queues whose last reference went where one must not sleep. */
 static struct workqueue_struct *free_wq;
+
+/* Among so many that are queued, one is looked for with preemption off. */
+#define AT_ONCE_MAX	16
 
 static atomic_long_t kqueues = ATOMIC_LONG_INIT(0);
 static atomic64_t kqueue_last_id = ATOMIC64_INIT(0);
@@ -114,6 +118,39 @@ void kqueue_drop_closed(struct knote *kn)
 	kqueue_end_closed(kq, kn);
 	mutex_unlock(&kq->mtx);
 	kqueue_put(kq);
+}
+
+/*
+ * Does it take a short time to drop it, and no lock that sleeps? Some kinds have no
+ * more than a wait queue. What is queued may have to be looked for.
+ */
+static bool ends_at_once(const struct kqueue *kq, const struct knote *kn)
+{
+	if (!knote_is_usual_fd(kn) || knote_has_slow_ends(kn))
+		return false;
+	return !knote_is_queued(kn) || (kn->status & KNOTE_PARKED) ||
+	       (kq->nready <= AT_ONCE_MAX && llist_empty(&kq->inbox));
+}
+
+/*
+ * The same, if it can be done at once. The file is not released by that, since who
+ * closes it has a reference. Context: the hook, so that preemption may be off.
+ */
+bool kqueue_try_drop_closed(struct knote *kn)
+{
+	struct kqueue *kq = kn->kq;
+	bool dropped;
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || irqs_disabled() ||
+	    !mutex_trylock(&kq->mtx))
+		return false;
+	dropped = ends_at_once(kq, kn);
+	if (dropped)
+		kqueue_end_closed(kq, kn);
+	mutex_unlock(&kq->mtx);
+	if (dropped)
+		kqueue_put_atomic(kq);
+	return dropped;
 }
 
 /*

@@ -146,6 +146,7 @@ struct kqueue *kqueue_alloc(void);
 void kqueue_put(struct kqueue *kq);
 void kqueue_put_atomic(struct kqueue *kq);
 void kqueue_close(struct kqueue *kq);
+bool kqueue_try_drop_closed(struct knote *kn);
 void kqueue_drop_closed(struct knote *kn);
 long kqueue_count(void);
 bool file_is_kqueue(const struct file *file);

@@ -318,7 +318,7 @@ static int __init kevent_init(void)
 	ret = tell_init();
 	if (ret)
 		goto free_nodes;
-	ret = fdclose_init(kqueue_drop_closed);
+	ret = fdclose_init(kqueue_try_drop_closed, kqueue_drop_closed);
 	if (ret)
 		goto free_tell;
 

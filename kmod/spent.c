@@ -28,15 +28,8 @@ static bool may_be_kept(const struct knote *kn)
 	if (kn->sfflags || (kn->status & (KNOTE_FORCED | KNOTE_DEAD)) ||
 	    (atomic_read(&kn->state) & (KNOTE_CLOSED | KNOTE_GONE)))
 		return false;
-	switch (kn->filter) {
-	case EVFILT_READ:
-		return kn->kind == FD_SOCKET || kn->kind == FD_PIPE ||
-		       kn->kind == FD_EVENTFD;
-	case EVFILT_WRITE:
-		return kn->kind == FD_SOCKET || kn->kind == FD_EVENTFD;
-	default:
-		return false;
-	}
+	return knote_is_usual_fd(kn) &&
+	       !(kn->kind == FD_PIPE && kn->filter == EVFILT_WRITE);
 }
 
 /*

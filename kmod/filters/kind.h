@@ -66,6 +66,17 @@ static inline const struct fd_kind *knote_kind(const struct knote *kn)
 	return fd_kinds[kn->kind];
 }
 
+/*
+ * Of the kinds of which a program has very many? They have a wait queue, and all that
+ * is done with them takes a short time.
+ */
+static inline bool knote_is_usual_fd(const struct knote *kn)
+{
+	return (kn->filter == EVFILT_READ || kn->filter == EVFILT_WRITE) &&
+	       (kn->kind == FD_SOCKET || kn->kind == FD_PIPE ||
+		kn->kind == FD_EVENTFD);
+}
+
 /* eventfd.c; see eventfd.h */
 extern const struct fd_kind eventfd_kind;
 bool file_is_eventfd(struct file *file);
