@@ -12,6 +12,9 @@
  *               table; for other knotes, who finds it under kq->mtx. While
  *               somebody holds it (BUSY or TAKEN, below), dropping only marks
  *               it DEAD, and who lets go of it last does the rest.
+ *               A one-shot that has delivered may be kept, SPENT: it is in all
+ *               tables as before, until it is added again, or dropped as others
+ *               are (spent.c).
  *  kqueue       its open file holds a reference, each knote that the close hook
  *               has taken holds one until it is dropped, and so does the list of
  *               queues whose pollers are to be woken (pollers.c). All other

@@ -96,15 +96,16 @@ static __always_inline unsigned int look_usual(struct scan *scan, unsigned int i
 static __always_inline unsigned int store_usual(struct scan *scan, unsigned int first,
 						unsigned int end)
 {
+	struct knote *const *knote = &scan->knotes[first];
 	struct kevent_record __user *to = scan->events;
-	const struct knote *kn;
+	const s64 *data = &scan->data[first];
 	unsigned int i = first;
 
 	if (!user_write_access_begin(to, (end - first) * sizeof(*to)))
 		return i;
-	for (; i < end; i++, to++) {
-		kn = scan->knotes[i];
-		if (!store_parts(kn, kn->flags, 0, scan->data[i], kn->ext, to))
+	/* No array is indexed in here: checks of bounds are calls, if they fail. */
+	for (; i < end; i++, knote++, data++, to++) {
+		if (!store_parts(*knote, (*knote)->flags, 0, *data, (*knote)->ext, to))
 			break;
 	}
 	user_write_access_end();

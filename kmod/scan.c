@@ -166,6 +166,22 @@ static void scan_take(struct scan *scan)
 
 /* --- Settling, with the lock ---------------------------------------------- */
 
+/* Level-triggered ones that come from kq->fresh stay, on @listed. */
+static unsigned int settle_level(struct scan *scan, unsigned int i)
+{
+	struct knote *kn;
+
+	for (; i < scan->nlooked; i++) {
+		kn = scan->knotes[i];
+		if ((kn->flags & EV_HOW) || (kn->status & KNOTE_DEAD) ||
+		    knote_is_gone(kn))
+			break;
+		kn->status &= ~KNOTE_HELD;
+		list_add_tail(&kn->ready, &scan->listed);
+	}
+	return i;
+}
+
 /* Edge-triggered ones rest, from the i-th to the first that is, or cannot. */
 static __always_inline unsigned int settle_clear(struct scan *scan, unsigned int i)
 {
@@ -228,6 +244,9 @@ static unsigned int scan_settle_usual(struct scan *scan, unsigned int *stay)
 	i = settle_clear(scan, i);
 	if (likely(i == scan->nlooked))
 		return i;
+	listed = i;
+	i = settle_level(scan, i);
+	*stay += i - listed;
 	return settle_oneshot(scan, settle_dispatch(scan, i));
 }
 
