@@ -3,6 +3,10 @@
  * Threads raise events, others collect them from one queue. A producer raises a
  * descriptor again only when a consumer has had its last event, so that each event
  * counted was raised by its own write(): none are merged.
+ *
+ * On an emulated machine the time says little, as its CPUs do not run at once. What
+ * there was of sleeps, of interrupts that one CPU sends another (to wake a thread
+ * there) and of calls that collect is counted as well, and says more.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -12,6 +16,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/event.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -99,18 +104,22 @@ static int epoll_take(int ep)
 	return n;
 }
 
+/* What is counted, beside the events. */
+enum { SLEEPS, INTERRUPTS, CALLS, COUNTS };
+
 /* A contender, and what has come in how much time. */
 struct flow {
 	int (*start)(void);
 	int (*take)(int fd);
 	double events, ns;
+	double count[COUNTS];
 };
 
 struct consumer {
 	pthread_t thread;
 	const struct flow *flow;
 	int fd;
-	long long events;
+	long long events, calls;
 };
 
 static void *consume(void *arg)
@@ -123,6 +132,7 @@ static void *consume(void *arg)
 		n = c->flow->take(c->fd);
 		check(n >= 0, "collecting");
 		c->events += n;
+		c->calls++;
 	}
 	return NULL;
 }
@@ -138,8 +148,46 @@ static void finish(int producers)
 	}
 }
 
+/* How often threads of ours have gone to sleep. */
+static double sleeps(void)
+{
+	struct rusage usage;
+
+	check(!getrusage(RUSAGE_SELF, &usage), "getrusage");
+	return usage.ru_nvcsw;
+}
+
+/* A line of /proc/interrupts, if it counts what one CPU has sent another; or 0. */
+static double interrupts_in(char *line)
+{
+	char *word = strtok(line, " \n");
+	double sum = 0;
+
+	if (!word || (strcmp(word, "RES:") && strcmp(word, "CAL:")))
+		return 0;
+	while ((word = strtok(NULL, " \n")) && *word >= '0' && *word <= '9')
+		sum += atof(word);
+	return sum;
+}
+
+static double interrupts(void)
+{
+	FILE *f = fopen("/proc/interrupts", "r");
+	char *line = NULL;
+	size_t room = 0;
+	double sum = 0;
+
+	check(f, "/proc/interrupts");
+	while (getline(&line, &room, f) >= 0)
+		sum += interrupts_in(line);
+	free(line);
+	fclose(f);
+	return sum;
+}
+
 static void turn(struct flow *f, int producers, int consumers)
 {
+	double asleep = sleeps(), sent = interrupts();
 	struct consumer consumer[MOST];
 	pthread_t thread[MOST];
 	int fd = f->start(), i;
@@ -158,8 +206,11 @@ static void turn(struct flow *f, int producers, int consumers)
 	for (i = 0; i < consumers; i++) {
 		pthread_join(consumer[i].thread, NULL);
 		f->events += consumer[i].events;
+		f->count[CALLS] += consumer[i].calls;
 	}
 	f->ns += now() - begin;
+	f->count[SLEEPS] += sleeps() - asleep;
+	f->count[INTERRUPTS] += interrupts() - sent;
 	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	for (i = 0; i < producers; i++)
 		pthread_join(thread[i], NULL);
@@ -167,21 +218,48 @@ static void turn(struct flow *f, int producers, int consumers)
 	finish(producers);
 }
 
-static void compare(int producers, int consumers)
+static const struct crew {
+	int producers;
+	int consumers;
+} crews[] = { { 1, 1 }, { 2, 2 }, { 4, 4 }, { 4, 1 } };
+
+#define CREWS (sizeof(crews) / sizeof(*crews))
+
+static struct flow flows[CREWS][2];
+
+static void measure(const struct crew *c, struct flow f[2])
 {
-	struct flow kevents = { .start = kevent_start, .take = kevent_take };
-	struct flow epolls = { .start = epoll_start, .take = epoll_take };
-	double value[2];
 	int round;
 
+	f[KEVENT] = (struct flow){ .start = kevent_start, .take = kevent_take };
+	f[EPOLL] = (struct flow){ .start = epoll_start, .take = epoll_take };
 	for (round = 0; round < opt.rounds; round++) {
-		turn(&kevents, producers, consumers);
-		turn(&epolls, producers, consumers);
+		turn(&f[KEVENT], c->producers, c->consumers);
+		turn(&f[EPOLL], c->producers, c->consumers);
 	}
-	value[KEVENT] = kevents.events * 1e9 / kevents.ns;
-	value[EPOLL] = epolls.events * 1e9 / epolls.ns;
-	table_row(value, "%d producer%s, %d consumer%s", producers,
-		  producers == 1 ? "" : "s", consumers, consumers == 1 ? "" : "s");
+}
+
+static void row(const double *value, const struct crew *c)
+{
+	table_row(value, "%d producer%s, %d consumer%s", c->producers,
+		  c->producers == 1 ? "" : "s", c->consumers,
+		  c->consumers == 1 ? "" : "s");
+}
+
+/* What there was of it for a thousand events. */
+static void show_counts(const char *const *columns, const char *title, int which)
+{
+	double value[2];
+	size_t i;
+	int who;
+
+	table_begin(title, columns, "kevent/epoll");
+	for (i = 0; i < CREWS; i++) {
+		for (who = KEVENT; who <= EPOLL; who++)
+			value[who] = flows[i][who].count[which] * 1000 /
+				     flows[i][who].events;
+		row(value, &crews[i]);
+	}
 }
 
 static bool emulated(void)
@@ -201,6 +279,9 @@ void bench_producers(void)
 {
 	static const char *const columns[] = { "kevent", "epoll", NULL };
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	double value[2];
+	size_t i;
+	int who;
 
 	table_begin("Events a second (more is better)", columns, "kevent/epoll");
 	if (cpus < 2) {
@@ -210,12 +291,18 @@ void bench_producers(void)
 	pool_open(&pool, EVENTFD, MOST * EACH);
 	pending = calloc(pool.n, 1);
 	check(pending, "memory");
-	compare(1, 1);
-	compare(2, 2);
-	compare(4, 4);
-	compare(4, 1);
+	for (i = 0; i < CREWS; i++) {
+		measure(&crews[i], flows[i]);
+		for (who = KEVENT; who <= EPOLL; who++)
+			value[who] = flows[i][who].events * 1e9 / flows[i][who].ns;
+		row(value, &crews[i]);
+	}
 	table_note("time, by %ld CPUs%s", cpus, emulated() ?
 		   ", which are emulated, one at a time: a hint, no more" : "");
 	free(pending);
 	pool_close(&pool);
+
+	show_counts(columns, "Sleeps for a thousand of these events", SLEEPS);
+	show_counts(columns, "Interrupts to other CPUs for a thousand", INTERRUPTS);
+	show_counts(columns, "Calls that collect for a thousand", CALLS);
 }
