@@ -76,6 +76,8 @@ struct seq_file;
  * @nspent: how many of them are spent
  * @idents: all other knotes, by (ident, filter)
  * @has_idents: @idents is there: from the first of them on
+ * @last_ident: the one that was looked up last, if it is still in sight: many programs
+ *	have one trigger, or one timer that they set again and again
  * @nident_knotes: how many they are ...
  * @nhidden: ... and how many of them are hidden
  * @units: what @user is charged for knotes ...
@@ -122,6 +124,7 @@ struct kqueue {
 	unsigned int nspent;
 	struct rhashtable idents;
 	bool has_idents;
+	struct knote *last_ident;
 	unsigned int nident_knotes;
 	unsigned int nhidden;
 	unsigned int units;

@@ -27,7 +27,8 @@ static void scan_begin(struct scan *scan, struct kqueue *kq,
 {
 	lockdep_assert_held(&kq->mtx);
 
-	ready_fetch(kq);
+	if (!llist_empty(&kq->inbox))
+		ready_fetch(kq);
 	scan->kq = kq;
 	scan->events = events;
 	scan->room = room;

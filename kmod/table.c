@@ -68,13 +68,25 @@ static const struct rhashtable_params ident_params = {
 	.automatic_shrinking = true,
 };
 
-struct knote *table_find_ident(struct kqueue *kq, u64 ident, s16 filter)
+/* As table_find_ident(), of any but the last that was looked up. */
+struct knote *table_look_up(struct kqueue *kq, u64 ident, s16 filter)
 {
 	struct ident_key key = { ident, filter };
+	struct knote *kn;
 
 	if (!kq->nident_knotes)
 		return NULL;
-	return rhashtable_lookup_fast(&kq->idents, &key, ident_params);
+	kn = rhashtable_lookup_fast(&kq->idents, &key, ident_params);
+	if (kn)
+		kq->last_ident = kn;
+	return kn;
+}
+
+/* It is not what changes of its ident are about any more. */
+static void forget_last(struct kqueue *kq, const struct knote *kn)
+{
+	if (kq->last_ident == kn)
+		kq->last_ident = NULL;
 }
 
 /* One of those that the ident meant before, if there is any. */
@@ -96,6 +108,7 @@ int table_hide(struct kqueue *kq, struct knote *kn)
 		return -EBUSY;
 	atomic_or(KNOTE_HIDDEN, &kn->state);
 	kq->nhidden++;
+	forget_last(kq, kn);
 	return 0;
 }
 
@@ -209,6 +222,7 @@ int table_add(struct kqueue *kq, struct knote *kn)
 static noinline void remove_ident(struct kqueue *kq, struct knote *kn)
 {
 	rhashtable_remove_fast(&kq->idents, &kn->hash, ident_params);
+	forget_last(kq, kn);
 	kq->nident_knotes--;
 	kq->nhidden -= knote_is_hidden(kn);
 }
@@ -277,6 +291,7 @@ struct knote *table_empty_idents(struct kqueue *kq)
 	if (!kq->has_idents)
 		return NULL;
 	kq->has_idents = false;
+	kq->last_ident = NULL;
 	kq->nident_knotes = 0;
 	kq->nhidden = 0;
 	rhashtable_free_and_destroy(&kq->idents, collect_ident, &chain);

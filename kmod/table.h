@@ -10,13 +10,23 @@
 /* So many knotes of a queue may be hidden: they can all be of one ident. */
 #define KQUEUE_HIDDEN_MAX	8
 
-struct knote *table_find_ident(struct kqueue *kq, u64 ident, s16 filter);
+struct knote *table_look_up(struct kqueue *kq, u64 ident, s16 filter);
 struct knote *table_find_hidden(struct kqueue *kq, u64 ident, s16 filter);
 int table_hide(struct kqueue *kq, struct knote *kn);
 int table_add(struct kqueue *kq, struct knote *kn);
 void table_remove(struct kqueue *kq, struct knote *kn);
 void table_free_fds(struct kqueue *kq);
 struct knote *table_empty_idents(struct kqueue *kq);
+
+static inline struct knote *table_find_ident(struct kqueue *kq, u64 ident,
+					     s16 filter)
+{
+	struct knote *kn = kq->last_ident;
+
+	if (kn && kn->ident == ident && kn->filter == filter)
+		return kn;
+	return table_look_up(kq, ident, filter);
+}
 
 static inline bool knote_is_fd(const struct knote *kn)
 {
