@@ -56,6 +56,9 @@
  *  birth        of a child that is to be followed (filters/track.c): belongs to
  *               two pieces of task work, whoever is last gives it back. Holds
  *               the parent's pid node, and the module.
+ *  turn         of a knote with NOTE_EXCLUSIVE (filters/turn.c): freed by who
+ *               detaches it or takes the flag back, after he has cancelled its
+ *               work item, and waited for it.
  *  hrtimer      embedded; detach cancels it and waits.
  *  filter       a knote of another module's filter holds that module.
  *
@@ -141,7 +144,7 @@ struct teller;
 #define KNOTE_WANTED	BIT(5)
 /* It is in a crowd of the close table, or stands there for one; see crowd.h. */
 #define KNOTE_CROWD	BIT(6)
-/* Only its filter's attach, detach and touch may wait. Does not change. */
+/* Only its filter's attach, detach and touch may wait. Once set, it stays. */
 #define KNOTE_SLOW_ENDS	BIT(7)
 /*
  * The filter's: its source has ended, and what its event function found then is the
@@ -213,7 +216,7 @@ struct knote_vnode {
  * @told: instead of @wait, where there is a teller
  * @vnode: the same, of EVFILT_VNODE
  * @wait: on the file's first wait queue. @wait.private is the filter's: the chain
- *	of further knote_waits, or a queue's nest_link
+ *	of further knote_waits, a queue's nest_link, or with NOTE_EXCLUSIVE the turn
  * @file: what the descriptor meant when it was registered
  * @close_node: in the close table, under the bucket's lock
  * @crowd_node: in a crowd instead, under the crowd's lock
@@ -369,6 +372,7 @@ void knote_count_one(int one);
 
 /* ready.c; declared here for filters. */
 void knote_activate(struct knote *kn);
+bool knote_activate_one(struct knote *kn);
 
 int knote_cache_init(void);
 void knote_cache_exit(void);

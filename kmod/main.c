@@ -18,6 +18,7 @@
 #include "filters/mounts.h"
 #include "filters/pidnode.h"
 #include "filters/tell.h"
+#include "filters/turn.h"
 #include "kqueue.h"
 #include "probe.h"
 #include "record.h"
@@ -318,9 +319,12 @@ static int __init kevent_init(void)
 	ret = tell_init();
 	if (ret)
 		goto free_nodes;
-	ret = fdclose_init(kqueue_try_drop_closed, kqueue_drop_closed);
+	ret = turns_init();
 	if (ret)
 		goto free_tell;
+	ret = fdclose_init(kqueue_try_drop_closed, kqueue_drop_closed);
+	if (ret)
+		goto free_turns;
 
 	kevent_device.mode = mode & 0777;
 	ret = misc_register(&kevent_device);
@@ -330,6 +334,8 @@ static int __init kevent_init(void)
 
 free_fdclose:
 	fdclose_exit();
+free_turns:
+	turns_exit();
 free_tell:
 	tell_exit();
 free_nodes:
@@ -352,6 +358,7 @@ static void __exit kevent_exit(void)
 {
 	misc_deregister(&kevent_device);
 	fdclose_exit();
+	turns_exit();
 	tell_exit();
 	probes_exit();
 	pid_nodes_exit();

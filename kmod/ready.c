@@ -133,6 +133,35 @@ void knote_activate(struct knote *kn)
 }
 EXPORT_SYMBOL_GPL(knote_activate);
 
+/**
+ * knote_activate_one() - one of several queues is to take what a source has
+ * @kn: a knote of one of them
+ *
+ * As knote_activate(), and for the same contexts.
+ *
+ * Return: whether the queue was asleep, and somebody will look at it now because of
+ * this: a thread that is in kevent(), or who polls the queue. A thread is among the
+ * waiters until it is woken, so if it was for something else before, it does not
+ * count, nor does a knote that was queued already, or is disabled.
+ */
+bool knote_activate_one(struct knote *kn)
+{
+	struct kqueue *kq = kn->kq;
+	bool asleep, disabled;
+
+	if (!knote_claim(kn))
+		return false;
+
+	/* A scan that disables it does so before it clears QUEUED. */
+	disabled = READ_ONCE(kn->status) & KNOTE_DISABLED;
+	trace_kevent_activate(kq->id, kn->ident, kn->filter);
+	llist_add(&kn->inbox, &kq->inbox);
+	/* After that, as ready_wake() does. */
+	asleep = swait_active(&kq->waiters) || waitqueue_active(&kq->pollers);
+	ready_wake(kq);
+	return asleep && !disabled;
+}
+
 static void append_fresh(struct kqueue *kq, struct llist_node *first,
 			 struct llist_node *last)
 {

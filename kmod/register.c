@@ -4,6 +4,7 @@
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/indirect_call_wrapper.h>
 #include <linux/sched/signal.h>
 
 #include "compat.h"
@@ -213,7 +214,7 @@ static int knote_create(struct kqueue *kq, const struct change *change)
 static int knote_touch(struct knote *kn, const struct kevent_record *kev)
 {
 	if (kn->ops->touch)
-		return kn->ops->touch(kn, kev);
+		return INDIRECT_CALL_1(kn->ops->touch, kevent_read_touch, kn, kev);
 	kn->sfflags = kev->fflags;
 	kn->sdata = kev->data;
 	return 0;

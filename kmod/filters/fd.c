@@ -13,6 +13,7 @@
 #include "../kqueue.h"
 #include "kind.h"
 #include "poll.h"
+#include "turn.h"
 #include "usual.h"
 
 /* A new knote, before attach: what it is of, and so whether it is SLOW. */
@@ -53,7 +54,30 @@ static void fd_detach(struct knote *kn)
 
 static int read_attach(struct knote *kn)
 {
-	return fd_attach(kn, EVENTS_READ);
+	int ret = fd_attach(kn, EVENTS_READ);
+	int err;
+
+	if (ret < 0 || likely(!(kn->sfflags & NOTE_EXCLUSIVE)))
+		return ret;
+	err = turn_begin(kn);
+	if (!err)
+		return ret;
+	fd_detach(kn);
+	return err;
+}
+
+/* Called by changes directly, as the event function by scans. */
+int kevent_read_touch(struct knote *kn, const struct kevent_record *kev)
+{
+	if (unlikely((kn->sfflags | kev->fflags) & NOTE_EXCLUSIVE)) {
+		int ret = turn_touch(kn, kev);
+
+		if (ret)
+			return ret;
+	}
+	kn->sfflags = kev->fflags;
+	kn->sdata = kev->data;
+	return 0;
 }
 
 /*
@@ -92,6 +116,7 @@ const struct kevent_filter kevent_read_filter = {
 	.flags = KEVENT_FILTER_FD,
 	.attach = read_attach,
 	.detach = fd_detach,
+	.touch = kevent_read_touch,
 	.event = read_event,
 	.measure = read_measure,
 };

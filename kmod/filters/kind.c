@@ -69,6 +69,7 @@ const struct fd_kind *const fd_kinds[FD_KINDS] = {
 	[FD_FIONREAD] = &fionread_kind,
 	[FD_FILE] = &file_kind,
 	[FD_PLAIN] = &plain_kind,
+	[FD_TURNS] = &turns_kind,
 };
 
 /*

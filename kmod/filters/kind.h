@@ -5,6 +5,7 @@
  *
  *	fd.c		the filters
  *	kind.c		the table of kinds, and which one a file is
+ *	turn.c		a kind around others: NOTE_EXCLUSIVE
  *	pipe.c ...	the kinds
  *	poll.c		wait queues and poll methods
  */
@@ -24,6 +25,7 @@ enum fd_kind_index {
 	FD_FIONREAD,
 	FD_FILE,
 	FD_PLAIN,
+	FD_TURNS,
 	FD_KINDS
 };
 
@@ -96,6 +98,9 @@ bool file_is_socket(struct file *file);
 bool file_is_quick_socket(struct file *file);
 bool socket_readable(struct knote *kn, struct kevent_record *kev);
 bool socket_empty(struct knote *kn, struct kevent_record *kev);
+
+/* turn.c; see turn.h */
+extern const struct fd_kind turns_kind;
 
 /* vnode.c: FD_KIND_*, for EVFILT_VNODE alone; to it, all files are one kind */
 unsigned int vnode_flags(const struct file *file);

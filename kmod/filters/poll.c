@@ -23,34 +23,23 @@ struct poll_hook {
 };
 
 /*
- * The source has something, or its wait queue is going (POLLFREE): then the
- * entry must be out of it before we return. Once whead is NULL, nothing keeps
- * detach from finishing and the knote from being freed, so that comes last.
- *
- * Context: under the wait queue's lock, possibly in an interrupt.
+ * The source has something, or its wait queue is going. Context: under the wait
+ * queue's lock, possibly in an interrupt.
  */
 static int poll_wake(struct knote *kn, wait_queue_entry_t *wait,
 		     wait_queue_head_t **whead, void *key)
 {
-	__poll_t events = key_to_poll(key);
-
 	lockdep_assert_held(&(*whead)->lock);
 
-	/* No key: the source does not say what happened. */
-	if (events && !(events & (knote_events(kn) | POLLFREE)))
+	if (!poll_concerns(kn, key))
 		return 0;
-
 	knote_activate(kn);
-	if (events & POLLFREE) {
-		list_del_init(&wait->entry);
-		/* Pairs with poll_remove(). */
-		smp_store_release(whead, NULL);
-	}
+	poll_leave_freed(wait, whead, key);
 	return 1;
 }
 
-static int poll_wake_first(wait_queue_entry_t *wait, unsigned int mode,
-			   int sync, void *key)
+/* The callback of the first wait queue. */
+int fd_poll_wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)
 {
 	struct knote *kn = container_of(wait, struct knote, poll.wait);
 
@@ -71,7 +60,7 @@ static void poll_remove(wait_queue_entry_t *wait, wait_queue_head_t **whead)
 
 	/* A queue that goes away with POLLFREE is freed after RCU. */
 	rcu_read_lock();
-	/* Pairs with poll_wake(). */
+	/* Pairs with poll_leave_freed(). */
 	head = smp_load_acquire(whead);
 	if (head)
 		remove_wait_queue(head, wait);
@@ -109,7 +98,7 @@ static void poll_add(struct file *file, wait_queue_head_t *whead,
 		poll_add_more(hook, whead);
 		return;
 	}
-	init_waitqueue_func_entry(&kn->poll.wait, poll_wake_first);
+	init_waitqueue_func_entry(&kn->poll.wait, fd_poll_wake);
 	kn->poll.whead = whead;
 	add_wait_queue(whead, &kn->poll.wait);
 }

@@ -22,8 +22,32 @@ static inline __poll_t knote_events(const struct knote *kn)
 	return (__force __poll_t)kn->events;
 }
 
+/* Does a wake-up matter to the knote? Without a key, the source does not say. */
+static inline bool poll_concerns(const struct knote *kn, void *key)
+{
+	__poll_t events = key_to_poll(key);
+
+	return !events || (events & (knote_events(kn) | POLLFREE));
+}
+
+/*
+ * For callbacks: if the wait queue is going (POLLFREE), the entry must be out of it
+ * before they return. Once whead is NULL, nothing keeps detach from finishing and the
+ * knote from being freed, so that comes last.
+ */
+static inline void poll_leave_freed(wait_queue_entry_t *wait,
+				    wait_queue_head_t **whead, void *key)
+{
+	if (!(key_to_poll(key) & POLLFREE))
+		return;
+	list_del_init(&wait->entry);
+	/* Pairs with who reads it before he locks the wait queue. */
+	smp_store_release(whead, NULL);
+}
+
 int fd_poll_attach(struct knote *kn);
 void fd_poll_detach(struct knote *kn);
+int fd_poll_wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key);
 __poll_t fd_poll(struct knote *kn);
 
 /* For what knows no better: ready if its poll method says so, and 1. */

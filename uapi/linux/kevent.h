@@ -79,10 +79,11 @@ struct kevent_record {
 #define EV_EOF			0x8000	/* the other side is gone */
 #define EV_ERROR		0x4000	/* the change failed: data is the errno */
 
-/* EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT. */
+/* EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT. What FreeBSD lacks comes from the top. */
 #define NOTE_LOWAT		0x00000001	/* data is the low-water mark */
 #define NOTE_FILE_POLL		0x00000002	/* files: always ready, as poll(2) */
 #define NOTE_OOB		0x00000002	/* EXCEPT: out-of-band data */
+#define NOTE_EXCLUSIVE		0x80000000	/* READ: wake one queue, not all */
 
 /* EVFILT_USER: the two top bits say how fflags are combined. */
 #define NOTE_FFNOP		0x00000000	/* leave the stored flags */

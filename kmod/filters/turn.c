@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * NOTE_EXCLUSIVE: of the queues that watch a file with it, one is woken for what
+ * comes. Above all, one process of a server whose processes share a socket that
+ * listens, each with a queue of its own.
+ *
+ * Their knotes' entries are exclusive ones: a wake-up of the file walks along them and
+ * ends at the first whose callback says that it has woken somebody, where there are
+ * threads asleep in kevent(), or somebody polls the queue. It is "taken" there. Who
+ * is passed before that is queued all the same, and so finds what has come when he
+ * looks the next time:
+ *
+ *	queue		is just then			what its callback does
+ *	A		at work, knote at rest		queue it, wake nobody: go on
+ *	B		woken, has not looked yet;	it is queued: go on
+ *			or looked, and found something
+ *	C		asleep				queue it, wake: taken
+ *	D		asleep				not called
+ *
+ * So two connections wake two queues, although the first has not got to looking. And a
+ * queue that was woken for something else, but has not looked yet, takes none: nobody
+ * is among its waiters any more.
+ *
+ * Whoever takes a wake-up owes it to the others until he is found idle, that is, until
+ * somebody who looks at his knote finds that there is nothing: then others have seen to
+ * all that came before. He may not get that far: his process is killed or stopped, or
+ * at work on something else for long. So a wake-up that is still owed is passed on to
+ * the next queue when the knote is detached, disabled by a change or no longer
+ * exclusive, and by a work item after a while (PASS_AFTER). Who gets it takes it as any
+ * other, so that it is passed on from there, too; if nobody is asleep, all have it
+ * queued by then.
+ *
+ * An idle look and a wake-up may meet, if the look is that of a change. (During that of
+ * a scan the knote is queued, and takes nothing.) Therefore wake-ups are counted, and
+ * nothing is settled by a look that began before the last of them:
+ *
+ *	source				change
+ *					how many were taken?
+ *					look: there is nothing
+ *	something comes
+ *	taken: count, owe
+ *	(a thread is on its way)	not the same number: it stays owed
+ *
+ * What is passed on must not go round for ever among queues that want nothing of it:
+ * edge-triggered ones whose processes sleep without taking what there is. A wake-up
+ * keeps the time when that came that it is for; who was woken since, or was registered,
+ * has had his chance and is left out.
+ *
+ * The taker's entry goes to the end when a look has found something, so that the others
+ * come first the next time. Not in the callback: a walk that is to wake all of them would
+ * come to it again and again. One that gives up the lock now and then, as those of older
+ * kernels do, may meet twice an entry that was moved meanwhile, but misses none.
+ *
+ * Only where a file has one wait queue, which nearly all have; elsewhere the flag makes
+ * no difference, nor for queues in queues: they are of one process.
+ *
+ * What it costs. Who has the file open can make its wait queue long, by registering it in
+ * many queues, as with epoll, and whoever makes it ready walks along it: all of it, with
+ * these, only if nobody is asleep, or if some are not exclusive. What is passed on is
+ * another such walk, at the cost of who detaches or changes the knote, or of a kworker,
+ * of which there are few. Not of a timer interrupt, since if many owe at once, all
+ * those walks would hold up the machine. Each of these knotes counts as a timer for its
+ * user, though, and its memory is charged.
+ */
+
+#include <linux/fs.h>
+#include <linux/jiffies.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include "../kqueue.h"
+#include "kind.h"
+#include "poll.h"
+#include "turn.h"
+
+/* So long a wake-up may be owed: longer than it takes to accept a connection. */
+#define PASS_AFTER	msecs_to_jiffies(50)
+
+/* How many may be passing on at a time. */
+#define PASSERS		4
+
+static struct workqueue_struct *turn_wq;
+
+/* Bits of turn.state; the rest counts the wake-ups that were taken. */
+#define TURN_OWES	BIT(0)
+/* A look since the last of them has found something. */
+#define TURN_FOUND	BIT(1)
+#define TURN_ONE	BIT(2)
+
+/**
+ * struct turn - what a knote has for NOTE_EXCLUSIVE, at its poll.wait.private
+ * @kn: the knote
+ * @kind: its kind: knote.kind says FD_TURNS
+ * @state: TURN_*
+ * @woken: when it last took a wake-up (jiffies), or began. As @since, it is written
+ *	under the wait queue's lock
+ * @since: when that came which the wake-up is for: earlier, if it was passed on
+ * @late: passes it on, if it is still owed
+ */
+struct turn {
+	struct knote *kn;
+	u8 kind;
+	atomic_t state;
+	unsigned long woken;
+	unsigned long since;
+	struct delayed_work late;
+};
+
+static struct turn *knote_turn(const struct knote *kn)
+{
+	return kn->poll.wait.private;
+}
+
+static const struct fd_kind *turn_kind(const struct turn *turn)
+{
+	return fd_kinds[turn->kind];
+}
+
+/* --- Taking a wake-up ----------------------------------------------------- */
+
+static void turn_take(struct turn *turn)
+{
+	int state = atomic_read(&turn->state) & ~TURN_FOUND;
+
+	turn->since = jiffies;
+	WRITE_ONCE(turn->woken, turn->since);
+	/* Pairs with turn_readable(): who sees this sees what has come. */
+	atomic_set_release(&turn->state, (state | TURN_OWES) + TURN_ONE);
+	/* If it is on its way for an earlier one, it looks at the time again. */
+	queue_delayed_work(turn_wq, &turn->late, PASS_AFTER);
+}
+
+/* As fd_poll_wake(). Returns whether the wake-up ends here. */
+static int turn_wake(wait_queue_entry_t *wait, unsigned int mode, int sync,
+		     void *key)
+{
+	struct turn *turn = wait->private;
+	struct knote *kn = turn->kn;
+	bool taken;
+
+	lockdep_assert_held(&kn->poll.whead->lock);
+
+	if (!poll_concerns(kn, key))
+		return 0;
+	taken = knote_activate_one(kn);
+	if (taken)
+		turn_take(turn);
+	poll_leave_freed(wait, &kn->poll.whead, key);
+	return taken;
+}
+
+/* --- Passing it on -------------------------------------------------------- */
+
+/*
+ * Wake one of the others that wait, for what came at the time @since. Those who are
+ * not exclusive were all woken when it came. Context: under the lock of @head.
+ */
+static void wake_another(wait_queue_head_t *head, const struct turn *from,
+			 unsigned long since)
+{
+	void *key = poll_to_key(EPOLLIN | EPOLLRDNORM);
+	wait_queue_entry_t *pos, *next;
+	struct turn *turn;
+
+	lockdep_assert_held(&head->lock);
+
+	list_for_each_entry_safe(pos, next, &head->head, entry) {
+		if (!(pos->flags & WQ_FLAG_EXCLUSIVE))
+			continue;
+		turn = pos->func == turn_wake ? pos->private : NULL;
+		if (turn && (turn == from || time_after(turn->woken, since)))
+			continue;
+		/* What is not ours may be gone after that, if it was woken. */
+		if (!pos->func(pos, TASK_NORMAL, 0, key))
+			continue;
+		if (turn)
+			turn->since = since;
+		break;
+	}
+}
+
+/* Only sources that do not wait for others are asked whether they have anything. */
+static bool source_is_idle(const struct turn *turn)
+{
+	struct knote *kn = turn->kn;
+
+	return !(turn_kind(turn)->flags & FD_KIND_SLOW) &&
+	       !(READ_ONCE(kn->sfflags) & NOTE_LOWAT) &&
+	       !(fd_poll(kn) & EVENTS_READ);
+}
+
+/* If a wake-up is owed, it is not after that. */
+static void turn_pass_on(struct turn *turn)
+{
+	wait_queue_head_t *head;
+	unsigned long flags;
+	int state = atomic_read_acquire(&turn->state);
+
+	if (!(state & TURN_OWES))
+		return;
+	if (source_is_idle(turn))
+		goto settled;
+	/* A wait queue that goes away with POLLFREE is freed after RCU. */
+	rcu_read_lock();
+	/* Pairs with poll_leave_freed(). */
+	head = smp_load_acquire(&turn->kn->poll.whead);
+	if (head) {
+		spin_lock_irqsave(&head->lock, flags);
+		wake_another(head, turn, turn->since);
+		spin_unlock_irqrestore(&head->lock, flags);
+	}
+	rcu_read_unlock();
+settled:
+	/* Unless another was taken meanwhile. */
+	atomic_cmpxchg(&turn->state, state, state & ~TURN_OWES);
+}
+
+/* A wake-up was taken some time ago, and perhaps others after it. */
+static void turn_late(struct work_struct *work)
+{
+	struct turn *turn = container_of(to_delayed_work(work), struct turn,
+					 late);
+	unsigned long due = READ_ONCE(turn->woken) + PASS_AFTER;
+	unsigned long now = jiffies;
+
+	if (!(atomic_read(&turn->state) & TURN_OWES))
+		return;
+	if (time_before(now, due))
+		queue_delayed_work(turn_wq, &turn->late, due - now);
+	else
+		turn_pass_on(turn);
+}
+
+/* --- Looking -------------------------------------------------------------- */
+
+/* Others come first the next time. */
+static void turn_to_end(struct knote *kn)
+{
+	wait_queue_head_t *head;
+	unsigned long flags;
+
+	rcu_read_lock();
+	/* Pairs with poll_leave_freed(), as above. */
+	head = smp_load_acquire(&kn->poll.whead);
+	/* If it is there already, or was a moment ago, that is good enough. */
+	if (head && READ_ONCE(kn->poll.wait.entry.next) != &head->head) {
+		spin_lock_irqsave(&head->lock, flags);
+		if (kn->poll.whead)
+			list_move_tail(&kn->poll.wait.entry, &head->head);
+		spin_unlock_irqrestore(&head->lock, flags);
+	}
+	rcu_read_unlock();
+}
+
+static bool turn_readable(struct knote *kn, struct kevent_record *kev)
+{
+	struct turn *turn = knote_turn(kn);
+	/* Pairs with turn_take(). */
+	int state = atomic_read_acquire(&turn->state);
+	bool found = turn_kind(turn)->readable(kn, kev);
+	int now = found ? state | TURN_FOUND : state & ~TURN_OWES;
+
+	if (now != state)
+		atomic_cmpxchg(&turn->state, state, now);
+	if (found)
+		turn_to_end(kn);
+	return found;
+}
+
+static s64 turn_measure(struct knote *kn, void __user *scratch)
+{
+	const struct fd_kind *kind = turn_kind(knote_turn(kn));
+
+	return kind->measure ? kind->measure(kn, scratch) : -1;
+}
+
+/* --- Beginning and ending ------------------------------------------------- */
+
+static void set_entry(struct knote *kn, struct turn *turn)
+{
+	wait_queue_entry_t *wait = &kn->poll.wait;
+
+	wait->private = turn;
+	wait->func = turn ? turn_wake : fd_poll_wake;
+	wait->flags = turn ? WQ_FLAG_EXCLUSIVE : 0;
+}
+
+static void requeue_entry(wait_queue_head_t *head, wait_queue_entry_t *wait)
+{
+	__remove_wait_queue(head, wait);
+	if (wait->flags & WQ_FLAG_EXCLUSIVE)
+		__add_wait_queue_entry_tail(head, wait);
+	else
+		__add_wait_queue(head, wait);
+}
+
+/*
+ * Make the knote's entry exclusive, which is then the last one, or with NULL a usual one
+ * again, the first. When the wait queue has gone away, nobody calls its callback.
+ */
+static void change_entry(struct knote *kn, struct turn *turn)
+{
+	wait_queue_head_t *head;
+	unsigned long flags;
+
+	rcu_read_lock();
+	/* Pairs with poll_leave_freed(). */
+	head = smp_load_acquire(&kn->poll.whead);
+	if (head) {
+		spin_lock_irqsave(&head->lock, flags);
+		set_entry(kn, turn);
+		if (kn->poll.whead)
+			requeue_entry(head, &kn->poll.wait);
+		spin_unlock_irqrestore(&head->lock, flags);
+	} else {
+		set_entry(kn, turn);
+	}
+	rcu_read_unlock();
+}
+
+/* Has the file one wait queue, which is not in use for anything else? */
+static bool can_take_turns(const struct knote *kn)
+{
+	return (knote_kind(kn)->flags & FD_KIND_POLLED) && kn->kind != FD_QUEUE &&
+	       READ_ONCE(kn->poll.whead) && !kn->poll.wait.private;
+}
+
+/* The knote is attached. Context: as a filter's touch function. */
+int turn_begin(struct knote *kn)
+{
+	struct turn *turn;
+	int ret;
+
+	if (!can_take_turns(kn))
+		return 0;
+	ret = kevent_user_take(kn->kq->user, KEVENT_TIMERS);
+	if (ret)
+		return ret;
+	turn = kzalloc(sizeof(*turn), GFP_KERNEL_ACCOUNT);
+	if (!turn) {
+		kevent_user_give_back(kn->kq->user, KEVENT_TIMERS);
+		return -ENOMEM;
+	}
+	INIT_DELAYED_WORK(&turn->late, turn_late);
+	turn->kn = kn;
+	turn->kind = kn->kind;
+	turn->woken = jiffies;
+	change_entry(kn, turn);
+	kn->kind = FD_TURNS;
+	/* Whoever ends it may have to wait for the work item. */
+	atomic_or(KNOTE_SLOW_ENDS, &kn->state);
+	return 0;
+}
+
+/*
+ * What is delivered by a knote that goes with that (EV_ONESHOT) is its process's: or
+ * each would wake the next, before it has come to accept a connection.
+ */
+static bool was_delivered(const struct turn *turn)
+{
+	return (turn->kn->flags & EV_ONESHOT) &&
+	       (atomic_read(&turn->state) & TURN_FOUND);
+}
+
+/* The knote gets the kind back that it had. */
+static void turn_end(struct knote *kn)
+{
+	struct turn *turn = knote_turn(kn);
+
+	change_entry(kn, NULL);
+	/* No callback has it any more, to start that again. */
+	cancel_delayed_work_sync(&turn->late);
+	kn->kind = turn->kind;
+	if (!was_delivered(turn))
+		turn_pass_on(turn);
+	kevent_user_give_back(kn->kq->user, KEVENT_TIMERS);
+	kfree(turn);
+}
+
+static void turn_detach(struct knote *kn)
+{
+	turn_end(kn);
+	knote_kind(kn)->detach(kn);
+}
+
+/*
+ * A change gives the flag or takes it back, or disables the knote. If it is disabled
+ * only after a wake-up was taken meanwhile, that is passed on late.
+ */
+int turn_touch(struct knote *kn, const struct kevent_record *kev)
+{
+	bool wanted = kev->fflags & NOTE_EXCLUSIVE;
+
+	if (kn->kind != FD_TURNS)
+		return wanted ? turn_begin(kn) : 0;
+	if (!wanted)
+		turn_end(kn);
+	else if (kev->flags & EV_DISABLE)
+		turn_pass_on(knote_turn(kn));
+	return 0;
+}
+
+/*
+ * What NOTE_EXCLUSIVE makes of another kind, once a knote of EVFILT_READ is attached to
+ * that. So all others need not ask whether they are exclusive.
+ */
+const struct fd_kind turns_kind = {
+	.flags = FD_KIND_POLLED,
+	.detach = turn_detach,
+	.readable = turn_readable,
+	.measure = turn_measure,
+};
+
+int __init turns_init(void)
+{
+	turn_wq = alloc_workqueue("kevent_turn", WQ_UNBOUND, PASSERS);
+	return turn_wq ? 0 : -ENOMEM;
+}
+
+/* Context: no knote is left. */
+void turns_exit(void)
+{
+	destroy_workqueue(turn_wq);
+}
