@@ -115,7 +115,7 @@ static bool eventfd_readable(struct knote *kn, struct kevent_record *kev)
 }
 
 const struct fd_kind eventfd_kind = {
-	.flags = FD_KIND_POLLED,
+	.flags = FD_KIND_POLLED | FD_KIND_TURNS,
 	.attach = fd_poll_attach,
 	.detach = fd_poll_detach,
 	.readable = eventfd_readable,

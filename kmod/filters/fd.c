@@ -59,7 +59,7 @@ static int read_attach(struct knote *kn)
 
 	if (ret < 0 || likely(!(kn->sfflags & NOTE_EXCLUSIVE)))
 		return ret;
-	err = turn_begin(kn);
+	err = turn_begin(kn, kn->sfflags);
 	if (!err)
 		return ret;
 	fd_detach(kn);

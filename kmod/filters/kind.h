@@ -39,6 +39,12 @@ enum fd_kind_index {
 #define FD_KIND_POLLED	BIT(1)
 /* Only its attach and detach may wait for others: KNOTE_SLOW_ENDS. */
 #define FD_KIND_SLOW_ENDS	BIT(2)
+/*
+ * Its wait queue is no other's, and what it is woken for is the same for all who wait:
+ * one of them can see to it. Not so signalfds, which share theirs with those of other
+ * signals, or the readers of /dev/kmsg, each of whom reads all.
+ */
+#define FD_KIND_TURNS	BIT(3)
 
 /**
  * struct fd_kind - the functions of a kind

@@ -148,7 +148,7 @@ static bool pipe_writable(struct knote *kn, struct kevent_record *kev)
 }
 
 const struct fd_kind pipe_kind = {
-	.flags = FD_KIND_POLLED,
+	.flags = FD_KIND_POLLED | FD_KIND_TURNS,
 	.attach = pipe_attach,
 	.detach = fd_poll_detach,
 	.readable = pipe_readable,

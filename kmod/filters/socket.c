@@ -360,7 +360,7 @@ bool socket_empty(struct knote *kn, struct kevent_record *kev)
 }
 
 const struct fd_kind socket_kind = {
-	.flags = FD_KIND_POLLED,
+	.flags = FD_KIND_POLLED | FD_KIND_TURNS,
 	.attach = socket_attach,
 	.detach = fd_poll_detach,
 	.readable = socket_readable,
@@ -368,7 +368,7 @@ const struct fd_kind socket_kind = {
 };
 
 const struct fd_kind socket_other_kind = {
-	.flags = FD_KIND_POLLED | FD_KIND_SLOW,
+	.flags = FD_KIND_POLLED | FD_KIND_SLOW | FD_KIND_TURNS,
 	.attach = socket_attach,
 	.detach = fd_poll_detach,
 	.readable = socket_readable,

@@ -42,17 +42,18 @@
  *	(a thread is on its way)	not the same number: it stays owed
  *
  * What is passed on must not go round for ever among queues that want nothing of it:
- * edge-triggered ones whose processes sleep without taking what there is. A wake-up
- * keeps the time when that came that it is for; who was woken since, or was registered,
- * has had his chance and is left out.
+ * edge-triggered ones whose processes sleep without taking what there is. So it has the
+ * number of the wake-up that it began as; who has taken a later one, or was registered
+ * since, has had his chance and is left out.
  *
  * The taker's entry goes to the end when a look has found something, so that the others
  * come first the next time. Not in the callback: a walk that is to wake all of them would
  * come to it again and again. One that gives up the lock now and then, as those of older
  * kernels do, may meet twice an entry that was moved meanwhile, but misses none.
  *
- * Only where a file has one wait queue, which nearly all have; elsewhere the flag makes
- * no difference, nor for queues in queues: they are of one process.
+ * Only for kinds of which one can see to what comes for all (FD_KIND_TURNS), where the
+ * file has one wait queue: not a FIFO open for both ways. Elsewhere the flag makes no
+ * difference.
  *
  * What it costs. Who has the file open can make its wait queue long, by registering it in
  * many queues, as with epoll, and whoever makes it ready walks along it: all of it, with
@@ -93,9 +94,10 @@ static struct workqueue_struct *turn_wq;
  * @kn: the knote
  * @kind: its kind: knote.kind says FD_TURNS
  * @state: TURN_*
- * @woken: when it last took a wake-up (jiffies), or began. As @since, it is written
+ * @woken: when it last took a wake-up, in jiffies. As @number and @since, it is written
  *	under the wait queue's lock
- * @since: when that came which the wake-up is for: earlier, if it was passed on
+ * @number: of that wake-up; until there is one, the last before it began
+ * @since: of the wake-up that this one began as, before it was passed on
  * @late: passes it on, if it is still owed
  */
 struct turn {
@@ -103,9 +105,16 @@ struct turn {
 	u8 kind;
 	atomic_t state;
 	unsigned long woken;
-	unsigned long since;
+	long number;
+	long since;
 	struct delayed_work late;
 };
+
+/*
+ * Wake-ups that were taken, of all files, are numbered: that says which was sooner, as
+ * a clock may not, of two that come in quick succession.
+ */
+static atomic_long_t last_number;
 
 static struct turn *knote_turn(const struct knote *kn)
 {
@@ -123,8 +132,9 @@ static void turn_take(struct turn *turn)
 {
 	int state = atomic_read(&turn->state) & ~TURN_FOUND;
 
-	turn->since = jiffies;
-	WRITE_ONCE(turn->woken, turn->since);
+	turn->number = atomic_long_inc_return(&last_number);
+	turn->since = turn->number;
+	WRITE_ONCE(turn->woken, jiffies);
 	/* Pairs with turn_readable(): who sees this sees what has come. */
 	atomic_set_release(&turn->state, (state | TURN_OWES) + TURN_ONE);
 	/* If it is on its way for an earlier one, it looks at the time again. */
@@ -152,12 +162,17 @@ static int turn_wake(wait_queue_entry_t *wait, unsigned int mode, int sync,
 
 /* --- Passing it on -------------------------------------------------------- */
 
+/* Has it taken a wake-up since that one, or that one itself? */
+static bool had_its_chance(const struct turn *turn, long since)
+{
+	return turn->number - since >= 0;
+}
+
 /*
- * Wake one of the others that wait, for what came at the time @since. Those who are
- * not exclusive were all woken when it came. Context: under the lock of @head.
+ * Wake one of the others that wait, for what came with the wake-up @since. Those who
+ * are not exclusive were all woken by that. Context: under the lock of @head.
  */
-static void wake_another(wait_queue_head_t *head, const struct turn *from,
-			 unsigned long since)
+static void wake_another(wait_queue_head_t *head, long since)
 {
 	void *key = poll_to_key(EPOLLIN | EPOLLRDNORM);
 	wait_queue_entry_t *pos, *next;
@@ -169,7 +184,7 @@ static void wake_another(wait_queue_head_t *head, const struct turn *from,
 		if (!(pos->flags & WQ_FLAG_EXCLUSIVE))
 			continue;
 		turn = pos->func == turn_wake ? pos->private : NULL;
-		if (turn && (turn == from || time_after(turn->woken, since)))
+		if (turn && had_its_chance(turn, since))
 			continue;
 		/* What is not ours may be gone after that, if it was woken. */
 		if (!pos->func(pos, TASK_NORMAL, 0, key))
@@ -183,11 +198,8 @@ static void wake_another(wait_queue_head_t *head, const struct turn *from,
 /* Only sources that do not wait for others are asked whether they have anything. */
 static bool source_is_idle(const struct turn *turn)
 {
-	struct knote *kn = turn->kn;
-
 	return !(turn_kind(turn)->flags & FD_KIND_SLOW) &&
-	       !(READ_ONCE(kn->sfflags) & NOTE_LOWAT) &&
-	       !(fd_poll(kn) & EVENTS_READ);
+	       !(fd_poll(turn->kn) & EVENTS_READ);
 }
 
 /* If a wake-up is owed, it is not after that. */
@@ -207,7 +219,7 @@ static void turn_pass_on(struct turn *turn)
 	head = smp_load_acquire(&turn->kn->poll.whead);
 	if (head) {
 		spin_lock_irqsave(&head->lock, flags);
-		wake_another(head, turn, turn->since);
+		wake_another(head, turn->since);
 		spin_unlock_irqrestore(&head->lock, flags);
 	}
 	rcu_read_unlock();
@@ -319,20 +331,32 @@ static void change_entry(struct knote *kn, struct turn *turn)
 	rcu_read_unlock();
 }
 
-/* Has the file one wait queue, which is not in use for anything else? */
+/* Is the file of such a kind, with one wait queue? */
 static bool can_take_turns(const struct knote *kn)
 {
-	return (knote_kind(kn)->flags & FD_KIND_POLLED) && kn->kind != FD_QUEUE &&
+	return (knote_kind(kn)->flags & FD_KIND_TURNS) &&
 	       READ_ONCE(kn->poll.whead) && !kn->poll.wait.private;
 }
 
-/* The knote is attached. Context: as a filter's touch function. */
-int turn_begin(struct knote *kn)
+/*
+ * A low-water mark is a knote's own: that there is nothing for one says nothing about
+ * the others.
+ */
+static bool is_wanted(u32 fflags)
+{
+	return (fflags & (NOTE_EXCLUSIVE | NOTE_LOWAT)) == NOTE_EXCLUSIVE;
+}
+
+/*
+ * The knote is attached, and to have these @fflags. Context: as a filter's touch
+ * function.
+ */
+int turn_begin(struct knote *kn, u32 fflags)
 {
 	struct turn *turn;
 	int ret;
 
-	if (!can_take_turns(kn))
+	if (!is_wanted(fflags) || !can_take_turns(kn))
 		return 0;
 	ret = kevent_user_take(kn->kq->user, KEVENT_TIMERS);
 	if (ret)
@@ -345,7 +369,7 @@ int turn_begin(struct knote *kn)
 	INIT_DELAYED_WORK(&turn->late, turn_late);
 	turn->kn = kn;
 	turn->kind = kn->kind;
-	turn->woken = jiffies;
+	turn->number = atomic_long_read(&last_number);
 	change_entry(kn, turn);
 	kn->kind = FD_TURNS;
 	/* Whoever ends it may have to wait for the work item. */
@@ -390,11 +414,9 @@ static void turn_detach(struct knote *kn)
  */
 int turn_touch(struct knote *kn, const struct kevent_record *kev)
 {
-	bool wanted = kev->fflags & NOTE_EXCLUSIVE;
-
 	if (kn->kind != FD_TURNS)
-		return wanted ? turn_begin(kn) : 0;
-	if (!wanted)
+		return turn_begin(kn, kev->fflags);
+	if (!is_wanted(kev->fflags))
 		turn_end(kn);
 	else if (kev->flags & EV_DISABLE)
 		turn_pass_on(knote_turn(kn));
@@ -406,7 +428,7 @@ int turn_touch(struct knote *kn, const struct kevent_record *kev)
  * that. So all others need not ask whether they are exclusive.
  */
 const struct fd_kind turns_kind = {
-	.flags = FD_KIND_POLLED,
+	.flags = FD_KIND_POLLED | FD_KIND_TURNS,
 	.detach = turn_detach,
 	.readable = turn_readable,
 	.measure = turn_measure,

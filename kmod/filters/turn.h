@@ -5,7 +5,7 @@
 
 #include "../knote.h"
 
-int turn_begin(struct knote *kn);
+int turn_begin(struct knote *kn, u32 fflags);
 int turn_touch(struct knote *kn, const struct kevent_record *kev);
 
 int turns_init(void);

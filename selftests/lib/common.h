@@ -236,28 +236,42 @@ static inline int child_status(pid_t pid)
 	child_status(pid_);						\
 })
 
+/* Is it on a CPU, or about to be? True also if it is gone. */
+static inline bool is_running(pid_t tid)
+{
+	char path[64], line[256] = "";
+	const char *name_end;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	f = fopen(path, "re");
+	if (!f)
+		return true;
+	name_end = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
+	fclose(f);
+	return !name_end || !strncmp(name_end, ") R", 3);
+}
+
+/*
+ * Does the thread or process sleep in system call @nr? Whoever was woken, but has not got
+ * a CPU yet, may seem to be in it still.
+ */
+static inline bool is_asleep_in(pid_t tid, long nr)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", tid);
+	return find_number(path, "%ld ") == nr && !is_running(tid);
+}
+
 /* Wait until the thread or process @tid sleeps in system call @nr. */
 static inline bool wait_asleep_in(pid_t tid, long nr)
 {
-	char path[64], buf[16], want[16];
-	long long end = ts_ms() + LIMIT_MS;
-	int fd, len;
+	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/syscall", tid);
-	len = snprintf(want, sizeof(want), "%ld ", nr);
-	while (ts_ms() < end) {
-		memset(buf, 0, sizeof(buf));
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			return false;
-		if (read(fd, buf, sizeof(buf) - 1) > len && !strncmp(buf, want, len)) {
-			close(fd);
-			return true;
-		}
-		close(fd);
-		usleep(500);
-	}
-	return false;
+	snprintf(path, sizeof(path), "/proc/%d", tid);
+	return WAIT_FOR(is_asleep_in(tid, nr) || access(path, F_OK)) &&
+	       !access(path, F_OK);
 }
 
 /* Wait until it sleeps in kevent(), which is an ioctl. */

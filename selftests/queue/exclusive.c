@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * NOTE_EXCLUSIVE: one of the queues that watch a descriptor is woken for each thing that
+ * comes, and they take turns. What becomes of a wake-up whose process does not get to it
+ * is in exclusive_pass.c.
+ */
+#include "prefork.h"
+
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+
+#define WORKERS		8
+#define OFFERS		(3 * WORKERS)
+
+FIXTURE(exclusive)
+{
+	struct crew c;
+	int count[WORKERS];
+	int taken;
+	int for_nothing;
+};
+
+FIXTURE_VARIANT(exclusive)
+{
+	enum source source;
+	int flags;
+	bool polls;
+};
+
+FIXTURE_VARIANT_ADD(exclusive, tcp) { .source = SOURCE_TCP };
+FIXTURE_VARIANT_ADD(exclusive, unix_stream) { .source = SOURCE_UNIX };
+FIXTURE_VARIANT_ADD(exclusive, udp) { .source = SOURCE_UDP };
+FIXTURE_VARIANT_ADD(exclusive, pipe) { .source = SOURCE_PIPE };
+FIXTURE_VARIANT_ADD(exclusive, eventfd) { .source = SOURCE_EVENTFD };
+FIXTURE_VARIANT_ADD(exclusive, clear) { .source = SOURCE_TCP, .flags = EV_CLEAR };
+FIXTURE_VARIANT_ADD(exclusive, dispatch) { .source = SOURCE_TCP, .flags = EV_DISPATCH };
+FIXTURE_VARIANT_ADD(exclusive, oneshot) { .source = SOURCE_TCP, .flags = EV_ONESHOT };
+FIXTURE_VARIANT_ADD(exclusive, polled) { .source = SOURCE_TCP, .polls = true };
+
+FIXTURE_SETUP(exclusive)
+{
+	self->c = (struct crew){
+		.source = variant->source,
+		.flags = variant->flags,
+		.fflags = NOTE_EXCLUSIVE,
+		.polls = variant->polls,
+	};
+	ASSERT_TRUE(crew_open(&self->c));
+}
+
+FIXTURE_TEARDOWN(exclusive)
+{
+	crew_end(&self->c);
+	EXPECT_TRUE(all_freed());
+}
+
+/* All have gone back to wait; until then, some may report that there was nothing. */
+static bool all_wait(FIXTURE_DATA(exclusive) *self)
+{
+	char what;
+
+	return WAIT_FOR(({
+		while (crew_hear(&self->c, &what, 0) >= 0)
+			self->for_nothing++;
+		all_rest(&self->c);
+	})) && crew_rests(&self->c);
+}
+
+/* Something comes while all wait, and somebody takes it. Who; or -1. */
+static int offer_one(FIXTURE_DATA(exclusive) *self)
+{
+	char what = NOTHING;
+	int who;
+
+	if (!all_wait(self) || !crew_offer(&self->c))
+		return -1;
+	while ((who = crew_hear(&self->c, &what, LIMIT_MS)) >= 0 && what != DONE)
+		self->for_nothing++;
+	if (who >= 0) {
+		self->count[who]++;
+		self->taken++;
+	}
+	return who;
+}
+
+static long sum_of_sleeps(const struct crew *c)
+{
+	long sum = 0;
+	int i;
+
+	for (i = 0; i < c->n; i++)
+		sum += c->w[i].sleeps;
+	return sum;
+}
+
+/*
+ * Something comes so many times, each taken before the next. How often workers have gone
+ * to sleep, all together, as they do once more for each time that they are woken; or -1.
+ */
+static long offer_all(FIXTURE_DATA(exclusive) *self)
+{
+	long before, sleeps;
+	int n;
+
+	if (!all_wait(self))
+		return -1;
+	before = sum_of_sleeps(&self->c);
+	for (n = 0; n < OFFERS; n++)
+		if (offer_one(self) < 0)
+			return -1;
+	if (!all_wait(self))
+		return -1;
+	sleeps = sum_of_sleeps(&self->c) - before;
+	printf("# %d came: %d returns from kevent(), %ld threads woken\n", OFFERS,
+	       self->taken + self->for_nothing, sleeps);
+	fflush(stdout);
+	return sleeps;
+}
+
+/* Each thing that comes wakes one worker, not all; a slow machine may pass some on. */
+TEST_F(exclusive, one_is_woken)
+{
+	long sleeps;
+
+	ASSERT_TRUE(crew_start(&self->c, WORKERS));
+	sleeps = offer_all(self);
+	EXPECT_EQ(OFFERS, self->taken);
+	EXPECT_LE(OFFERS, sleeps);
+	EXPECT_GT(OFFERS + OFFERS / 2, sleeps);
+	EXPECT_GT(OFFERS / 2, self->for_nothing);
+}
+
+/* Without the flag all are woken each time: what is counted above can be more. */
+TEST_F(exclusive, all_are_woken_without)
+{
+	self->c.fflags = 0;
+	ASSERT_TRUE(crew_start(&self->c, WORKERS));
+	EXPECT_LE(OFFERS * WORKERS, offer_all(self));
+	EXPECT_EQ(OFFERS, self->taken);
+}
+
+/* Each worker has taken one more. */
+static bool one_each(FIXTURE_DATA(exclusive) *self)
+{
+	int i;
+
+	memset(self->count, 0, sizeof(self->count));
+	for (i = 0; i < WORKERS; i++)
+		if (offer_one(self) < 0)
+			return false;
+	for (i = 0; i < WORKERS; i++)
+		if (self->count[i] != 1)
+			return false;
+	return true;
+}
+
+/* They take turns: of eight things that come, each of eight workers takes one. */
+TEST_F(exclusive, turns)
+{
+	ASSERT_TRUE(crew_start(&self->c, WORKERS));
+	EXPECT_TRUE(PROVEN(one_each(self)));
+	EXPECT_TRUE(PROVEN(one_each(self)));
+}
+
+/* --- In one process -------------------------------------------------------------- */
+
+FIXTURE(exclusive_queues)
+{
+	int kq[2];
+	int fd[2];
+	struct waiter w[2];
+};
+
+FIXTURE_SETUP(exclusive_queues)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		self->kq[i] = kq_open();
+		ASSERT_LE(0, self->kq[i]);
+	}
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, self->fd));
+}
+
+FIXTURE_TEARDOWN(exclusive_queues)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		close(self->kq[i]);
+		close(self->fd[i]);
+	}
+	EXPECT_TRUE(all_freed());
+}
+
+static int add(int kq, int fd, unsigned int fflags, long long data)
+{
+	return kq_change(kq, fd, EVFILT_READ, EV_ADD, fflags, data, NULL);
+}
+
+/* Where nobody sleeps, all find what has come when they look. */
+TEST_F(exclusive_queues, nobody_sleeps)
+{
+	ASSERT_EQ(0, add(self->kq[0], self->fd[0], NOTE_EXCLUSIVE, 0));
+	ASSERT_EQ(0, add(self->kq[1], self->fd[0], NOTE_EXCLUSIVE, 0));
+	ASSERT_TRUE(tell(self->fd[1]));
+	ASSERT_READY(self->kq[0], self->fd[0], EVFILT_READ, 1);
+	ASSERT_READY(self->kq[1], self->fd[0], EVFILT_READ, 1);
+}
+
+/* A low-water mark is for one queue: another, which needs less, is woken all the same. */
+TEST_F(exclusive_queues, low_water_mark)
+{
+	ASSERT_EQ(0, add(self->kq[0], self->fd[0], NOTE_EXCLUSIVE | NOTE_LOWAT, 2));
+	ASSERT_EQ(0, add(self->kq[1], self->fd[0], NOTE_EXCLUSIVE | NOTE_LOWAT, 1));
+	ASSERT_TRUE(waiter_start(&self->w[0], self->kq[0], 1, -1));
+	ASSERT_TRUE(waiter_start(&self->w[1], self->kq[1], 1, -1));
+	ASSERT_TRUE(tell(self->fd[1]));
+	ASSERT_TRUE(waiter_join(&self->w[1]));
+	EXPECT_EQ(1, self->w[1].ret);
+	EXPECT_FALSE(waiter_done(&self->w[0]));
+	ASSERT_TRUE(tell(self->fd[1]));
+	ASSERT_TRUE(waiter_join(&self->w[0]));
+}
+
+/* Signalfds share a wait queue: one is not told of another's signal in its stead. */
+TEST_F(exclusive_queues, shared_wait_queue)
+{
+	static const int sig[2] = { SIGUSR1, SIGUSR2 };
+	struct signalfd_siginfo info;
+	sigset_t set;
+	int i, fd[2];
+
+	sigemptyset(&set);
+	sigaddset(&set, sig[0]);
+	sigaddset(&set, sig[1]);
+	ASSERT_EQ(0, sigprocmask(SIG_BLOCK, &set, NULL));
+	for (i = 0; i < 2; i++) {
+		sigemptyset(&set);
+		sigaddset(&set, sig[i]);
+		fd[i] = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+		ASSERT_EQ(0, add(self->kq[i], fd[i], NOTE_EXCLUSIVE, 0));
+		ASSERT_TRUE(waiter_start(&self->w[i], self->kq[i], 1, -1));
+	}
+	for (i = 1; i >= 0; i--) {
+		ASSERT_EQ(0, kill(getpid(), sig[i]));
+		ASSERT_TRUE(waiter_join(&self->w[i]));
+		EXPECT_EQ(1, self->w[i].ret);
+		ASSERT_EQ(sizeof(info), read(fd[i], &info, sizeof(info)));
+		close(fd[i]);
+	}
+}
+
+/* What is not woken for things to take has the flag, and works as ever. */
+TEST_F(exclusive_queues, makes_no_difference)
+{
+	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	int pty = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	struct itimerspec soon = { .it_value.tv_nsec = 1 };
+	struct kevent ev[8];
+
+	ASSERT_EQ(0, timerfd_settime(timer, 0, &soon, NULL));
+	ASSERT_EQ(0, kq_set(self->kq[1], 1, EVFILT_USER, EV_ADD));
+	ASSERT_EQ(0, kq_trigger(self->kq[1], 1));
+	EXPECT_EQ(0, add(self->kq[0], file, NOTE_EXCLUSIVE, 0));
+	EXPECT_EQ(0, add(self->kq[0], pty, NOTE_EXCLUSIVE, 0));
+	EXPECT_EQ(0, add(self->kq[0], self->kq[1], NOTE_EXCLUSIVE, 0));
+	EXPECT_EQ(2, kq_collect(self->kq[0], ev, 8));
+	EXPECT_EQ(0, add(self->kq[0], timer, NOTE_EXCLUSIVE, 0));
+	EXPECT_EQ(0, add(self->kq[0], file, NOTE_EXCLUSIVE, 0));
+	EXPECT_EQ(3, WAIT_FOR(kq_count(self->kq[0]) == 3) ? 3 : 0);
+	EXPECT_EQ(0, add(self->kq[0], pty, 0, 0));
+	EXPECT_EQ(3, kq_collect(self->kq[0], ev, 8));
+	close(timer);
+	close(pty);
+	close(file);
+}
+
+/* It is one of the user's timers: ENOSPC, and a change that fails changes nothing. */
+TEST_F(exclusive_queues, limit)
+{
+	long max = read_number(KQ_PARAM("max_user_timers"));
+
+	ASSERT_EQ(0, add(self->kq[0], self->fd[0], NOTE_EXCLUSIVE, 0));
+	ASSERT_EQ(0, add(self->kq[1], self->fd[0], 0, 0));
+	if (write_number(KQ_PARAM("max_user_timers"), 1))
+		SKIP_ALL("needs root");
+	EXPECT_EQ(ENOSPC, add(self->kq[1], self->fd[0], NOTE_EXCLUSIVE, 0));
+	EXPECT_EQ(ENOSPC, add(self->kq[1], self->fd[1], NOTE_EXCLUSIVE, 0));
+	EXPECT_EQ(1, fdinfo_knotes(self->kq[1]));
+	EXPECT_EQ(0, add(self->kq[0], self->fd[0], 0, 0));
+	EXPECT_EQ(0, add(self->kq[1], self->fd[0], NOTE_EXCLUSIVE, 0));
+	EXPECT_EQ(ENOSPC, add(self->kq[0], self->fd[0], NOTE_EXCLUSIVE, 0));
+	EXPECT_EQ(0, kq_set(self->kq[1], self->fd[0], EVFILT_READ, EV_DELETE));
+	EXPECT_EQ(0, add(self->kq[0], self->fd[0], NOTE_EXCLUSIVE, 0));
+	ASSERT_EQ(0, write_number(KQ_PARAM("max_user_timers"), max));
+	ASSERT_TRUE(tell(self->fd[1]));
+	ASSERT_READY(self->kq[0], self->fd[0], EVFILT_READ, 1);
+}
+
+TEST_HARNESS_MAIN
