@@ -161,6 +161,34 @@ TEST_F(nth, add_with_more)
 	}
 }
 
+static int undo_exclusive(const struct fault_case *c)
+{
+	const struct list *l = c->arg;
+
+	return kq_set(c->kq[0], l->kev[0].ident, EVFILT_READ, EV_ADD);
+}
+
+/* NOTE_EXCLUSIVE needs more, from the beginning or if a change gives it later. */
+TEST_F(nth, add_exclusive)
+{
+	struct list l = { .n = 0 };
+	struct fault_case c = {
+		.name = "add, exclusive", .call = call_changes, .undo = undo_adds,
+		.kq = { self->kq, -1 }, .arg = &l, .may = MAY_ENOMEM, .least = 2,
+	};
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	list_add(&l, fd, EVFILT_READ, EV_ADD, NOTE_EXCLUSIVE, 0);
+	EXPECT_EQ(NULL, fault_each(&self->f, &c));
+	ASSERT_EQ(0, kq_set(self->kq, fd, EVFILT_READ, EV_ADD));
+	c.name = "make exclusive";
+	c.undo = undo_exclusive;
+	c.least = 1;
+	EXPECT_EQ(NULL, fault_each(&self->f, &c));
+	close(fd);
+	EXPECT_EQ(0, fdinfo_knotes(self->kq));
+}
+
 #define FEW	8	/* duplicates that are not yet a crowd */
 
 static int few[FEW];

@@ -64,6 +64,19 @@ bool note_is_async(const struct model *m, const struct note *n)
 	return !f || source_is_async(f->kind);
 }
 
+/* Another queue may be woken in its stead, and pass that on to it later. */
+bool note_takes_turns(const struct note *n)
+{
+	return n->filter == EVFILT_READ &&
+	       (n->fflags & (NOTE_EXCLUSIVE | NOTE_LOWAT)) == NOTE_EXCLUSIVE;
+}
+
+/* Its event may come behind our back, or not at all, whatever the source does. */
+bool note_is_loose(const struct model *m, const struct note *n)
+{
+	return note_is_async(m, n) || note_takes_turns(n);
+}
+
 /* A queue is looked at for its contents later: it may be anything. */
 static enum ready queue_ready(const struct queue *q)
 {
@@ -379,7 +392,7 @@ static int create(struct model *m, struct queue *q, const struct kevent_record *
 		n->flags |= EV_CLEAR;
 	if (n->filter == EVFILT_TIMER)
 		timer_start(n);
-	else if (note_is_async(m, n))
+	else if (note_is_loose(m, n))
 		n->queued = QUEUED_MAYBE;
 	look(m, n);
 	return 0;

@@ -114,6 +114,8 @@ void model_raised(struct model *m, int sig, int count);
 void model_forked(struct model *m);
 void model_used(struct model *m, const struct file *f, uint32_t notes);
 bool note_is_async(const struct model *m, const struct note *n);
+bool note_takes_turns(const struct note *n);
+bool note_is_loose(const struct model *m, const struct note *n);
 bool filter_is_fd(int filter);
 struct file *number_file(const struct model *m, uint64_t ident);
 struct queue *number_queue(const struct model *m, uint64_t ident);

@@ -82,6 +82,8 @@ static void random_fd(struct model *m, struct kevent_record *kev)
 	} else if (chance(r, 5)) {
 		kev->fflags = NOTE_FILE_POLL;
 	}
+	if (kev->filter == EVFILT_READ && chance(r, 4))
+		kev->fflags |= NOTE_EXCLUSIVE;
 }
 
 static void random_user(struct rng *r, struct kevent_record *kev)

@@ -44,7 +44,7 @@ static enum verdict judge(struct model *m, struct note *n)
 		return EVENT_MUST;
 	if (n->ready == READY_NO || n->queued == QUEUED_NO)
 		return EVENT_NEVER;
-	return n->ready == READY_YES && n->queued == QUEUED_YES && !note_is_async(m, n) ?
+	return n->ready == READY_YES && n->queued == QUEUED_YES && !note_is_loose(m, n) ?
 		EVENT_MUST : EVENT_MAY;
 }
 
@@ -76,7 +76,7 @@ void model_forget_order(struct queue *q)
 /* It is on, or may come back to, its queue after this delivery. */
 static void delivered(struct model *m, struct note *n)
 {
-	bool later = note_is_async(m, n) || number_queue(m, n->ident);
+	bool later = note_is_loose(m, n) || number_queue(m, n->ident);
 
 	n->passed = 0;
 	n->seen = true;
@@ -205,7 +205,7 @@ static void take_one(struct model *m, struct queue *q, const struct kevent_recor
 		fail(m->a, "an event of ident %llu filter %d, which is not registered",
 		     kev->ident, kev->filter);
 	/* What happens behind our back may have happened since. */
-	if (n->verdict == EVENT_NEVER && note_is_async(m, n) && !n->disabled)
+	if (n->verdict == EVENT_NEVER && note_is_loose(m, n) && !n->disabled)
 		n->verdict = judge(m, n);
 	if (n->verdict == EVENT_NEVER)
 		fail(m->a, "an event of ident %llu filter %d (%s), flags %#x data %lld, is %s",
@@ -231,7 +231,7 @@ static void left_over(struct model *m, struct note *n, bool all)
 			     (unsigned long long)n->ident, n->filter);
 		return;
 	}
-	if (n->disabled || note_is_async(m, n) || number_queue(m, n->ident))
+	if (n->disabled || note_is_loose(m, n) || number_queue(m, n->ident))
 		return;
 	if (!all)
 		n->queued = ready == READY_NO && n->queued == QUEUED_YES ?

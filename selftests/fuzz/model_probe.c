@@ -210,6 +210,8 @@ static bool has_news(const struct note *n, const struct file *f,
 
 static enum queued news_are(const struct note *n, const struct file *f)
 {
+	if (note_takes_turns(n))
+		return QUEUED_MAYBE;
 	if (source_is_async(f->kind) || n->filter != EVFILT_READ)
 		return QUEUED_OWED;
 	return QUEUED_YES;
@@ -224,7 +226,7 @@ static void refresh_note(struct note *n, const struct file *f,
 	if (has_news(n, f, old, new))
 		queued = news_are(n, f);
 	else if (c->arrived == f && n->filter == EVFILT_READ)
-		queued = QUEUED_YES;
+		queued = note_takes_turns(n) ? QUEUED_MAYBE : QUEUED_YES;
 	else if (is_touched(c, f))
 		queued = QUEUED_MAYBE;
 	if (queued > n->queued)

@@ -157,7 +157,8 @@ static void make_change(struct player *p, struct kevent_record *kev)
 		if (kev->filter == EVFILT_VNODE)
 			kev->fflags = rng_next(r) & VNODE_NOTES;
 		else
-			kev->fflags = chance(r, 5) ? NOTE_LOWAT : 0;
+			kev->fflags = (chance(r, 5) ? NOTE_LOWAT : 0) |
+				      (chance(r, 3) ? NOTE_EXCLUSIVE : 0);
 		kev->data = below(r, 100);
 	}
 	if (chance(r, 40))

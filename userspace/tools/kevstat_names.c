@@ -59,7 +59,8 @@ static const struct bit flag_bits[] = {
 };
 
 static const struct bit read_bits[] = {
-	{ NOTE_LOWAT, "lowat" }, { NOTE_FILE_POLL, "file-poll" }, { 0 }
+	{ NOTE_LOWAT, "lowat" }, { NOTE_FILE_POLL, "file-poll" },
+	{ NOTE_EXCLUSIVE, "exclusive" }, { 0 }
 };
 
 static const struct bit except_bits[] = {
