@@ -174,6 +174,33 @@ TEST_F(exclusive_pass, away)
 	EXPECT_TRUE(PROVEN(wakes_soon(c, WORKERS - 1)));
 }
 
+/* All but one have been disabled since there was something, and sleep. */
+static bool passes_over_disabled(struct crew *c, int who)
+{
+	int i;
+
+	if (!crew_calm(c))
+		return false;
+	for (i = 0; i < WORKERS; i++)
+		if (!worker_do(c, i, JOIN))
+			return false;
+	if (!crew_calm(c))
+		return false;
+	for (i = 0; i < WORKERS; i++)
+		if (i != who && !worker_do(c, i, DISABLE))
+			return false;
+	return wakes_soon(c, who);
+}
+
+/* Those who sleep with the registration disabled are passed over, too. */
+TEST_F(exclusive_pass, all_but_one_disabled)
+{
+	int i;
+
+	for (i = 0; i < WORKERS; i++)
+		EXPECT_TRUE(PROVEN(passes_over_disabled(&self->c, i)));
+}
+
 /*
  * Who was woken does something by which he will not see to it: another is woken at once,
  * not only when the time is over.

@@ -9,6 +9,7 @@
 
 #define TAKERS		3
 #define BURST		3	/* so many connections come in a round, at most */
+#define FD_BASE		100	/* numbers from here on are given to nothing else */
 #define STOP		1	/* the user event that ends a thread */
 
 enum leave { DISABLE, SHARE, REMOVE, CLOSE, LEAVES };
@@ -82,7 +83,7 @@ static void *taker_main(void *arg)
 static bool taker_start(struct race *r, struct taker *t)
 {
 	*t = (struct taker){ .race = r, .kq = kq_open() };
-	t->fd = fcntl(r->listener, F_DUPFD_CLOEXEC, 0);
+	t->fd = fcntl(r->listener, F_DUPFD_CLOEXEC, FD_BASE);
 	return !kq_set(t->kq, STOP, EVFILT_USER, EV_ADD) && !join(t) &&
 	       !pthread_create(&t->thread, NULL, taker_main, t);
 }
@@ -109,7 +110,7 @@ static void leave(void *arg)
 	}
 }
 
-/* It is back. Its number is as before: nobody else opens any meanwhile. */
+/* It is back. */
 static bool come_back(struct race *r)
 {
 	struct taker *t = &r->t[r->round % TAKERS];
