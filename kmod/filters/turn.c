@@ -19,7 +19,8 @@
  *
  * So two connections wake two queues, although the first has not got to looking. And a
  * queue that was woken for something else, but has not looked yet, takes none: nobody
- * is among its waiters any more.
+ * is among its waiters any more. Whether anybody sleeps in an epoll instance, or another
+ * queue, that polls one cannot be seen: it takes what it may have to pass on late.
  *
  * Whoever takes a wake-up owes it to the others until he is found idle, that is, until
  * somebody who looks at his knote finds that there is nothing: then others have seen to

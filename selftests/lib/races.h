@@ -17,8 +17,10 @@
  *						close_race.c
  *   a wake-up lost between two locks		lost_wakeup.c
  *   ... or swallowed by a waiter that leaves	waiter_leaves.c
+ *   ... or by a queue that others rely on	exclusive_race.c, exclusive_pass.c
  *   starvation by an unfair lock		lost_wakeup.c
- *   too many or too few are woken		wakeup.c, wakeup_nested.c
+ *   too many or too few are woken		wakeup.c, wakeup_nested.c,
+ *						exclusive.c
  *   wake-ups that recurse			nested_cycle.c
  *   loops and depth of nesting			nested.c, nest_race.c
  *   a walk over what RCU does not protect	nest_race.c
