@@ -69,15 +69,15 @@ static int read_attach(struct knote *kn)
 /* Called by changes directly, as the event function by scans. */
 int kevent_read_touch(struct knote *kn, const struct kevent_record *kev)
 {
-	if (unlikely((kn->sfflags | kev->fflags) & NOTE_EXCLUSIVE)) {
-		int ret = turn_touch(kn, kev);
+	int ret = 0;
 
-		if (ret)
-			return ret;
+	if (unlikely((kn->sfflags | kev->fflags) & NOTE_EXCLUSIVE))
+		ret = turn_touch(kn, kev);
+	if (!ret) {
+		kn->sfflags = kev->fflags;
+		kn->sdata = kev->data;
 	}
-	kn->sfflags = kev->fflags;
-	kn->sdata = kev->data;
-	return 0;
+	return ret;
 }
 
 /*

@@ -234,11 +234,12 @@ static void turn_late(struct work_struct *work)
 {
 	struct turn *turn = container_of(to_delayed_work(work), struct turn,
 					 late);
-	unsigned long due = READ_ONCE(turn->woken) + PASS_AFTER;
-	unsigned long now = jiffies;
+	unsigned long now = jiffies, due;
 
-	if (!(atomic_read(&turn->state) & TURN_OWES))
+	/* Pairs with turn_take(). */
+	if (!(atomic_read_acquire(&turn->state) & TURN_OWES))
 		return;
+	due = READ_ONCE(turn->woken) + PASS_AFTER;
 	if (time_before(now, due))
 		queue_delayed_work(turn_wq, &turn->late, due - now);
 	else
@@ -279,13 +280,6 @@ static bool turn_readable(struct knote *kn, struct kevent_record *kev)
 	if (found)
 		turn_to_end(kn);
 	return found;
-}
-
-static s64 turn_measure(struct knote *kn, void __user *scratch)
-{
-	const struct fd_kind *kind = turn_kind(knote_turn(kn));
-
-	return kind->measure ? kind->measure(kn, scratch) : -1;
 }
 
 /* --- Beginning and ending ------------------------------------------------- */
@@ -426,13 +420,13 @@ int turn_touch(struct knote *kn, const struct kevent_record *kev)
 
 /*
  * What NOTE_EXCLUSIVE makes of another kind, once a knote of EVFILT_READ is attached to
- * that. So all others need not ask whether they are exclusive.
+ * that: so no other need be asked whether it is exclusive. None of the kinds has to be
+ * measured.
  */
 const struct fd_kind turns_kind = {
-	.flags = FD_KIND_POLLED | FD_KIND_TURNS,
+	.flags = FD_KIND_POLLED,
 	.detach = turn_detach,
 	.readable = turn_readable,
-	.measure = turn_measure,
 };
 
 int __init turns_init(void)
