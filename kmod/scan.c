@@ -206,9 +206,13 @@ static unsigned int settle_dispatch(struct scan *scan, unsigned int i)
 	for (; i < scan->nlooked; i++) {
 		kn = scan->knotes[i];
 		if ((kn->flags & (EV_DISPATCH | EV_ONESHOT)) != EV_DISPATCH ||
-		    unlikely(kn->status & KNOTE_DEAD) || unlikely(!knote_rest(kn)))
+		    unlikely(kn->status & KNOTE_DEAD))
 			break;
-		kn->status = (kn->status & ~KNOTE_HELD) | KNOTE_DISABLED;
+		/* In this order: see knote_activate_one(). */
+		kn->status |= KNOTE_DISABLED;
+		if (unlikely(!knote_rest(kn)))
+			break;
+		kn->status &= ~KNOTE_HELD;
 	}
 	return i;
 }
