@@ -149,7 +149,7 @@ static void finish(int producers)
 }
 
 /* How often threads of ours have gone to sleep. */
-static double sleeps(void)
+static double count_sleeps(void)
 {
 	struct rusage usage;
 
@@ -160,17 +160,17 @@ static double sleeps(void)
 /* A line of /proc/interrupts, if it counts what one CPU has sent another; or 0. */
 static double interrupts_in(char *line)
 {
-	char *word = strtok(line, " \n");
+	char *word = strtok(line, "\n ");
 	double sum = 0;
 
 	if (!word || (strcmp(word, "RES:") && strcmp(word, "CAL:")))
 		return 0;
-	while ((word = strtok(NULL, " \n")) && *word >= '0' && *word <= '9')
+	while ((word = strtok(NULL, "\n ")) && *word >= '0' && *word <= '9')
 		sum += atof(word);
 	return sum;
 }
 
-static double interrupts(void)
+static double count_interrupts(void)
 {
 	FILE *f = fopen("/proc/interrupts", "r");
 	char *line = NULL;
@@ -187,7 +187,7 @@ static double interrupts(void)
 
 static void turn(struct flow *f, int producers, int consumers)
 {
-	double asleep = sleeps(), sent = interrupts();
+	double asleep = count_sleeps(), sent = count_interrupts();
 	struct consumer consumer[MOST];
 	pthread_t thread[MOST];
 	int fd = f->start(), i;
@@ -209,8 +209,8 @@ static void turn(struct flow *f, int producers, int consumers)
 		f->count[CALLS] += consumer[i].calls;
 	}
 	f->ns += now() - begin;
-	f->count[SLEEPS] += sleeps() - asleep;
-	f->count[INTERRUPTS] += interrupts() - sent;
+	f->count[SLEEPS] += count_sleeps() - asleep;
+	f->count[INTERRUPTS] += count_interrupts() - sent;
 	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	for (i = 0; i < producers; i++)
 		pthread_join(thread[i], NULL);

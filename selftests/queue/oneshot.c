@@ -110,10 +110,12 @@ static int add_once(int kq, int fd, int flags, void *udata)
 
 /* Add it, and have it deliver. */
 #define DELIVER(flags, ud) do {						\
-	ASSERT_EQ(0, add_once(self->kq, self->fd, flags, ud));		\
+	void *ud_ = (ud);						\
+									\
+	ASSERT_EQ(0, add_once(self->kq, self->fd, flags, ud_));		\
 	ASSERT_TRUE(put(self->peer));					\
 	ASSERT_EQ(1, kq_wait(self->kq, self->ev, 4, LIMIT_MS));		\
-	EXPECT_EQ(ud, self->ev[0].udata);				\
+	EXPECT_EQ(ud_, self->ev[0].udata);				\
 	EXPECT_EQ(0, kq_count(self->kq));				\
 } while (0)
 
