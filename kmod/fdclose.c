@@ -140,7 +140,7 @@ static void call_later(struct callback_head *call, task_work_func_t func)
 /*
  * Take the knotes of a closed descriptor out of the table. Each then holds a
  * reference to its queue, which may be closed before the knote is dropped, and
- * if that is for later, to this module, which must not go before the work has run.
+ * to this module, which must not go before the work has run.
  */
 static void close_file(struct hlist_bl_head *bucket, struct file *file,
 		       struct files_struct *files)
@@ -166,6 +166,7 @@ static void close_file(struct hlist_bl_head *bucket, struct file *file,
 		hlist_bl_del(&kn->poll.close_node);
 		atomic_or(KNOTE_CLOSED, &kn->state);
 		kqueue_get(kn->kq);
+		__module_get(THIS_MODULE);
 		kn->poll.close_work.next = taken;
 		taken = &kn->poll.close_work;
 	}
@@ -178,9 +179,9 @@ static void close_file(struct hlist_bl_head *bucket, struct file *file,
 		kn = container_of(taken, struct knote, poll.close_work);
 		taken = taken->next;
 		if (try_drop_closed(kn))
-			continue;
-		__module_get(THIS_MODULE);
-		call_later(&kn->poll.close_work, close_knote);
+			module_put(THIS_MODULE);
+		else
+			call_later(&kn->poll.close_work, close_knote);
 	}
 }
 
@@ -458,8 +459,8 @@ bool fdclose_unwatch(struct knote *kn)
 
 /*
  * @drop is called for each knote whose descriptor was closed, with a reference to
- * its queue, in a context that may sleep; but if @try_drop says true, which is called
- * first, in the hook, that has done it.
+ * its queue, in a context that may sleep; but of those that are in no crowd, only if
+ * @try_drop has said false, which is called before that, in the hook.
  */
 int __init fdclose_init(bool (*try_drop)(struct knote *kn),
 			void (*drop)(struct knote *kn))

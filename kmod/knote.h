@@ -96,7 +96,8 @@
  * held, which saves locking it twice.
  *
  * Lock order: kq->mtx is taken with nothing held but what exec and exit hold
- * when they close descriptors, and the lock of an open fdinfo. Under it, any
+ * when they close descriptors, and the lock of an open fdinfo; and by the close hook,
+ * with preemption off, only if nobody has it (knote_is_usual_fd()). Under it, any
  * of: memory reclaim's locks, those that the poll methods of sources which are
  * not SLOW take, another queue's mtx (trylock only), kq->idents.mutex, a
  * teller's lock, the descriptor table's file_lock, a close table bucket and a
@@ -428,7 +429,8 @@ static inline bool knote_is_held(const struct knote *kn)
 /*
  * May a scan take it? If not it is parked when a scan meets it: it keeps QUEUED,
  * so that its source does not bother the queue, and whoever takes the reason
- * away calls ready_unpark(). There is none for a closed one, which will go.
+ * away calls ready_unpark(). There is none for a closed one, which will go, nor for
+ * one that is spent, but knote_revive().
  */
 static inline bool knote_may_run(const struct knote *kn)
 {

@@ -19,9 +19,6 @@ static struct kmem_cache *kqueue_cache;
 /* Frees queues whose last reference went where one must not sleep. */
 static struct workqueue_struct *free_wq;
 
-/* Among so many that are queued, one is looked for with preemption off. */
-#define AT_ONCE_MAX	16
-
 static atomic_long_t kqueues = ATOMIC_LONG_INIT(0);
 static atomic64_t kqueue_last_id = ATOMIC64_INIT(0);
 
@@ -121,15 +118,14 @@ void kqueue_drop_closed(struct knote *kn)
 }
 
 /*
- * Does it take a short time to drop it, and no lock that sleeps? Some kinds have no
- * more than a wait queue. What is queued may have to be looked for.
+ * Does it take a moment to drop it, and no lock that sleeps? For others there is
+ * task work. Somebody who holds it ends it himself.
  */
-static bool ends_at_once(const struct kqueue *kq, const struct knote *kn)
+static bool ends_at_once(struct kqueue *kq, struct knote *kn)
 {
 	if (!knote_is_usual_fd(kn) || knote_has_slow_ends(kn))
 		return false;
-	return !knote_is_queued(kn) || (kn->status & KNOTE_PARKED) ||
-	       (kq->nready <= AT_ONCE_MAX && llist_empty(&kq->inbox));
+	return knote_is_held(kn) || ready_park(kq, kn);
 }
 
 /*

@@ -175,6 +175,7 @@ void ready_add(struct kqueue *kq, struct knote *kn);
 void ready_activate(struct kqueue *kq, struct knote *kn);
 void ready_queue(struct kqueue *kq, struct knote *kn);
 void ready_remove(struct kqueue *kq, struct knote *kn);
+bool ready_park(struct kqueue *kq, struct knote *kn);
 void ready_unpark_one(struct kqueue *kq, struct knote *kn);
 int ready_wait_released(struct kqueue *kq);
 unsigned int kqueue_nr_ready(struct kqueue *kq);
@@ -206,7 +207,7 @@ static inline bool kqueue_has_ready(const struct kqueue *kq)
 	return READ_ONCE(kq->nready);
 }
 
-/* A scan or a change leaves, or is about to stand still. Context: under kq->mtx. */
+/* A scan leaves, or is about to stand still. Context: under kq->mtx. */
 static inline void ready_pass_on(struct kqueue *kq)
 {
 	lockdep_assert_held(&kq->mtx);
@@ -215,6 +216,13 @@ static inline void ready_pass_on(struct kqueue *kq)
 	smp_mb();
 	if (unlikely(kqueue_has_ready(kq)))
 		ready_pass_on_queued(kq);
+}
+
+/* A change is about to stand still. Context: as above. */
+static inline void ready_pass_on_unlooked(struct kqueue *kq)
+{
+	if (unlikely(kq->unlooked))
+		ready_pass_on(kq);
 }
 
 /* main.c */
@@ -242,7 +250,7 @@ static inline void filter_begin(struct kqueue *kq, struct knote *kn, bool slow)
 
 	if (slow) {
 		kn->status |= KNOTE_BUSY;
-		ready_pass_on(kq);
+		ready_pass_on_unlooked(kq);
 		mutex_unlock(&kq->mtx);
 	}
 }

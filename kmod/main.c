@@ -103,7 +103,7 @@ static int apply_batch(struct kqueue *kq, struct kevent_record *changes,
 		err = kqueue_apply(kq, &changes[i], collects ? room : 0);
 		if (!err && !(changes[i].flags & EV_RECEIPT))
 			continue;
-		ready_pass_on(kq);
+		ready_pass_on_unlooked(kq);
 		mutex_unlock(&kq->mtx);
 		ret = answer(&changes[i], events + stored, room - stored, err);
 		mutex_lock(&kq->mtx);

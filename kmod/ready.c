@@ -5,7 +5,8 @@
  *
  * A knote that fires goes to the inbox, which takes no lock. From there it comes
  * in order to kq->fresh, where most are met by a scan without ever having been
- * on a list; so does, with the queue locked, what a change finds ready. What
+ * on a list; so does, with the queue locked, what a change finds ready, or has not
+ * looked at yet. What
  * stays ready, or must be taken out of the middle, is on kq->ready. A scan takes
  * knotes off, and has them to itself until it puts them back: see knote.h.
  */
@@ -309,6 +310,33 @@ void ready_remove(struct kqueue *kq, struct knote *kn)
 	else
 		remove_listed(kq, kn);
 	atomic_andnot(KNOTE_QUEUED, &kn->state);
+}
+
+/*
+ * Have it parked, so that its source cannot queue it any more, whatever it is that it is
+ * on: false if that would take longer than a moment. Before detach, and while nobody
+ * holds it.
+ */
+bool ready_park(struct kqueue *kq, struct knote *kn)
+{
+	int old;
+
+	lockdep_assert_held(&kq->mtx);
+
+	if (kn->status & KNOTE_PARKED)
+		return true;
+	old = atomic_fetch_or(KNOTE_QUEUED, &kn->state);
+	if (old & KNOTE_QUEUED) {
+		/* Only if it is on kq->ready for sure. */
+		if (kq->fresh || !llist_empty(&kq->inbox))
+			return false;
+		list_del(&kn->ready);
+		WRITE_ONCE(kq->nready, kq->nready - 1);
+		kq->nleft++;
+		kq->nmoved++;
+	}
+	kn->status |= KNOTE_PARKED;
+	return true;
 }
 
 /* A knote that is parked, and may be looked at now, goes to the end. */

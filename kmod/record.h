@@ -13,16 +13,24 @@
 #include "compat.h"
 #include "knote.h"
 
-/* Within a section of user access: load a structure of @n times eight bytes. */
+/* Within a section of user access: load a structure of five or eight words. */
 static __always_inline bool load_words(void *to, const void __user *from, unsigned int n)
 {
 	const u64 __user *src = from;
 	u64 *dst = to;
-	unsigned int i;
 
-#pragma GCC unroll 8
-	for (i = 0; i < n; i++)
-		unsafe_get_user(dst[i], &src[i], fault);
+	BUILD_BUG_ON(n != 5 && n != 8);
+
+	unsafe_get_user(dst[0], &src[0], fault);
+	unsafe_get_user(dst[1], &src[1], fault);
+	unsafe_get_user(dst[2], &src[2], fault);
+	unsafe_get_user(dst[3], &src[3], fault);
+	unsafe_get_user(dst[4], &src[4], fault);
+	if (n == 5)
+		return true;
+	unsafe_get_user(dst[5], &src[5], fault);
+	unsafe_get_user(dst[6], &src[6], fault);
+	unsafe_get_user(dst[7], &src[7], fault);
 	return true;
 
 fault:

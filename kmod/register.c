@@ -158,6 +158,10 @@ static int knote_publish(struct kqueue *kq, struct knote *kn,
 		ret = -EEXIST;
 	else
 		ret = table_add(kq, kn);
+	if (unlikely(ret == -ENOSPC) && kq->nspent) {
+		kqueue_drop_spent(kq);
+		ret = table_add(kq, kn);
+	}
 
 	busy = kn->status & KNOTE_BUSY;
 	if (ret) {
@@ -186,6 +190,7 @@ static noinline int get_hook(struct kqueue *kq)
 {
 	int ret;
 
+	ready_pass_on_unlooked(kq);
 	mutex_unlock(&kq->mtx);
 	ret = fdclose_hook_get();
 	mutex_lock(&kq->mtx);
@@ -265,12 +270,13 @@ static __always_inline int knote_modify(struct kqueue *kq, struct knote *kn,
 {
 	int ret = knote_touch(kn, kev);
 
-	if (ret)
-		return ret;
-	knote_set(kn, kev);
-	knote_check(kq, kn, room);
+	if (!ret) {
+		knote_set(kn, kev);
+		knote_check(kq, kn, room);
+	}
+	/* Also if it fails: a scan may have parked it while this change waited for it. */
 	ready_unpark(kq, kn);
-	return 0;
+	return ret;
 }
 
 /*
@@ -369,7 +375,7 @@ static struct knote *find_free(struct kqueue *kq, const struct change *change)
 		if (kn && unlikely(knote_is_spent(kn))) {
 			if (!(kev->flags & EV_ADD))
 				return NULL;
-			if (knote_revive(kn, kev))
+			if (!(kev->flags & EV_DELETE) && knote_revive(kn, kev))
 				return kn;
 			kqueue_drop(kq, kn);
 			continue;
@@ -390,7 +396,7 @@ static struct knote *find_free(struct kqueue *kq, const struct change *change)
 		kq->nlooks += quick;
 		if (!knote_is_hidden(kn))
 			atomic_or(KNOTE_WANTED, &kn->state);
-		ready_pass_on(kq);
+		ready_pass_on_unlooked(kq);
 		ret = ready_wait_released(kq);
 		kq->nlooks -= quick;
 		if (quick)
@@ -539,8 +545,9 @@ static __always_inline bool is_fd_at_hand(struct knote *kn,
 	if (!fd_is_same(kev->ident, kn->poll.file))
 		return false;
 	return is_at_hand(kn, kev) ||
-	       ((kev->flags & EV_ADD) && knote_is_spent(kn) &&
-		!knote_is_closed(kn) && knote_revive(kn, kev));
+	       ((kev->flags & (EV_ADD | EV_DELETE)) == EV_ADD &&
+		knote_is_spent(kn) && !knote_is_closed(kn) &&
+		knote_revive(kn, kev));
 }
 
 static __always_inline bool is_ident_at_hand(const struct knote *kn,

@@ -6,7 +6,7 @@
  * looks at their sources and stores their events, with nothing locked. Then it
  * settles what becomes of them: see knote.h.
  *
- * Each event is stored at once, in a section of user access that may not fault.
+ * Events are stored in sections of user access that may not fault.
  * If a page is missing, the knote keeps its event while the scan lets go of
  * everything else and waits for the page.
  */
@@ -364,7 +364,7 @@ again:
 	}
 	if (scan.room == nevents && scan_was_cut_short(&scan))
 		goto again;
-	if (scan_left(&scan) <= 0)
+	if (!kq->nready)
 		kq->unlooked = false;
 	ready_pass_on(kq);
 	return nevents < 0 ? nevents : nevents - scan.room;
@@ -391,6 +391,7 @@ static int scan_wait_looks(struct kqueue *kq)
 static int scan_wait_turn(struct kqueue *kq)
 {
 	while (unlikely(kq->lookers) && !kq->closing) {
+		ready_pass_on_unlooked(kq);
 		if (!ready_wait_released(kq))
 			continue;
 		ready_pass_on(kq);
@@ -439,6 +440,9 @@ static bool look_over(struct kqueue *kq, struct knote *kn)
 	return kn->ops->event(kn, &kev) || !knote_rest(kn);
 }
 
+/* So many are looked over with the queue locked. */
+#define LOOKS_AT_ONCE	16
+
 /*
  * What was queued without a look is for others now, who are told; what has nothing
  * to report rests, but for what may wait for others. Takes as long as what is queued,
@@ -454,7 +458,7 @@ void kqueue_look_over(struct kqueue *kq)
 		goto out;
 	kq->unlooked = false;
 	ready_flatten(kq);
-	for (n = kq->nready; n; n--) {
+	for (n = kq->nready; n && !kq->closing && !list_empty(&kq->ready); n--) {
 		kn = list_first_entry(&kq->ready, struct knote, ready);
 		list_del(&kn->ready);
 		if (look_over(kq, kn)) {
@@ -463,10 +467,15 @@ void kqueue_look_over(struct kqueue *kq)
 			WRITE_ONCE(kq->nready, kq->nready - 1);
 			kq->nleft++;
 		}
+		/* Those who scan may have counted on the order. */
+		kq->nmoved++;
+		if (n % LOOKS_AT_ONCE)
+			continue;
+		ready_pass_on(kq);
+		mutex_unlock(&kq->mtx);
 		cond_resched();
+		mutex_lock(&kq->mtx);
 	}
-	/* Those who scan may have counted on the order. */
-	kq->nmoved++;
 	ready_pass_on(kq);
 out:
 	mutex_unlock(&kq->mtx);

@@ -173,6 +173,7 @@ static noinline int insert_ident(struct kqueue *kq, struct knote *kn)
 		if (ret != -EBUSY)
 			break;
 		kn->status |= KNOTE_BUSY;
+		ready_pass_on_unlooked(kq);
 		mutex_unlock(&kq->mtx);
 		schedule_timeout_killable(1);
 		mutex_lock(&kq->mtx);

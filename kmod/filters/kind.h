@@ -76,7 +76,9 @@ static inline const struct fd_kind *knote_kind(const struct knote *kn)
 
 /*
  * Of the kinds of which a program has very many? They have a wait queue, and all that
- * is done with them takes a short time.
+ * is done with them takes a short time. To detach one, the close hook may not sleep;
+ * and what attach has found of it holds as long as it is attached, but that a pipe
+ * had a reader.
  */
 static inline bool knote_is_usual_fd(const struct knote *kn)
 {

@@ -340,7 +340,7 @@ int change(struct kqueue *kq, const struct kevent_record *kev)
 	int ret;
 
 	mutex_lock(&kq->mtx);
-	ret = kq->closing ? -EBADF : kqueue_apply(kq, &copy, false);
+	ret = kq->closing ? -EBADF : kqueue_apply(kq, &copy, 0);
 	mutex_unlock(&kq->mtx);
 	return ret;
 }

@@ -538,7 +538,7 @@ static void teardown_number_again(struct kunit *test)
 	close_fd(fd);
 	fd_again = test_file_open(&new);
 	again.ident = fd_again;
-	ret = kqueue_apply(kq, &again, false);
+	ret = kqueue_apply(kq, &again, 0);
 	mutex_unlock(&kq->mtx);
 	released = test_file_released(&old);
 

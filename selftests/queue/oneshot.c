@@ -222,6 +222,21 @@ TEST_F(oneshot, again_otherwise)
 	EXPECT_EQ(0, fdinfo_knotes(self->kq));
 }
 
+/* To delete it with the same change is to no purpose, as when there never was one. */
+TEST_F(oneshot, again_and_deleted)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		DELIVER(0, UD(1));
+		ASSERT_EQ(0, add_once(self->kq, self->fd, EV_DELETE, UD(2)));
+		EXPECT_EQ(1, fdinfo_knotes(self->kq));
+		ASSERT_EQ(1, kq_collect(self->kq, self->ev, 4));
+		EXPECT_EQ(UD(2), self->ev[0].udata);
+		ASSERT_TRUE(take(self->fd));
+	}
+}
+
 /* With a mark below which it is not to deliver, it is not what it was. */
 TEST_F(oneshot, again_with_mark)
 {
