@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: BSD-2-Clause
 --
 -- For wrk: every answer has to be the file that $BODY names, byte for byte. Prints how
--- many were, how many were not, how many never came, and how many came in a second.
+-- many were, how many were not, how many never came, and how many came in a second. When
+-- there are $REQUESTS, no more is asked for.
 
+local enough = tonumber(os.getenv("REQUESTS"))
 local file = assert(io.open(os.getenv("BODY"), "rb"))
 local wanted = file:read("*a")
 local threads = {}
@@ -18,6 +20,9 @@ function response(status, headers, body)
 		right = right + 1
 	else
 		wrong = wrong + 1
+	end
+	if right + wrong == enough then
+		wrk.thread:stop()
 	end
 end
 

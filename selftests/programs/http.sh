@@ -34,6 +34,9 @@ tls_url=https://127.0.0.1:8443
 each=100	# how many seconds a test may take
 variant=${PWD##*/}
 
+# shellcheck source-path=SCRIPTDIR source=cost.sh
+. ../cost.sh
+
 # --- Running --------------------------------------------------------------
 
 # run_test NAME: sets $status, and $ms to how long it took.
@@ -58,7 +61,7 @@ result() {
 
 # main [NAME...]: these tests or, without a name, all, and those of the program itself: there
 # are $suite_size of them, of which suite prints the results. The load is whatever a test
-# has written into the file $work/load.
+# has written into the file $work/load, and costs are the lines of the file $work/costs.
 main() {
 	if [ "$1" = --run ]; then
 		set -ex
@@ -82,6 +85,7 @@ main() {
 		result "$name"
 	done
 	[ ! -s "$work/load" ] || sed 's/^/# load: /' "$work/load"
+	[ ! -s "$work/costs" ] || sed 's/^/# cost: /' "$work/costs"
 	[ $suite_size = 0 ] || suite
 	[ $failed = 0 ]
 }
@@ -235,20 +239,37 @@ put() {
 	fetch -X DELETE "$put_url"
 }
 
-# hammer SECONDS CONNECTIONS URL FILE [OPTION...]: ask for it all the time. Every answer
-# has to come, and to be FILE. Prints how many came in a second.
-hammer() {
+# ask_for SECONDS CONNECTIONS URL FILE [OPTION...]: ask for it all the time. Every answer
+# has to come, and to be FILE. Prints how many came, and how many in a second.
+ask_for() {
 	seconds=$1 connections=$2 target=$3 body=$4
 	shift 4
-	answers=$(BODY=$body wrk -t 1 -d "${seconds}s" -c "$connections" --timeout 60s \
-		-s ../http.lua "$@" "$target" | grep '^answers: ')
-	case $answers in
-	'answers: 0 right'*) false ;;
-	*' right, 0 wrong, 0 lost, '*) ;;
-	*) false ;;
-	esac
-	answers=${answers##*, }
-	echo "${answers%% *}"
+	BODY=$body wrk -t 1 -d "${seconds}s" -c "$connections" --timeout 60s \
+		-s ../http.lua "$@" "$target" | sed -n -E \
+		's/^answers: ([1-9][0-9]*) right, 0 wrong, 0 lost, (.*) a second$/\1 \2/p' |
+		grep .
+}
+
+# hammer ...: the same, but prints only how many came in a second.
+hammer() {
+	rate=$(ask_for "$@") && echo "${rate#* }"
+}
+
+# request REQUESTS CONNECTIONS PATH [OPTION...]: ask for a file until so many answers, or,
+# as several come at once, a few more, are there. Prints how many.
+request() {
+	export REQUESTS="$1"
+	connections=$2 path=$3
+	shift 3
+	answers=$(ask_for 10 "$connections" "$url$path" "$work/www/${path##*/}" "$@") &&
+		echo "${answers% *}"
+}
+
+# cost WHAT REQUESTS CONNECTIONS PATH [OPTION...]: measure what such a request costs.
+cost() {
+	what=$1 requests=$2
+	shift 2
+	measure_request "$what" "$requests" request "$@" >>"$work/costs"
 }
 
 # --- Tests ----------------------------------------------------------------
@@ -443,6 +464,20 @@ test_load_of_many() {
 	hammer 1 1000 "$url/1" "$work/www/1"
 }
 
+# What requests cost can be measured: of 50 clients that ask again and again, or that
+# connect for each request, and of 10 that get large files.
+test_cost_keepalive() {
+	cost '1 KiB, keep-alive' 10000 50 /1024
+}
+
+test_cost_connections() {
+	cost '1 KiB, new connection each' 5000 50 /1024 -H 'Connection: close'
+}
+
+test_cost_large() {
+	cost '3 MB' 200 10 /3000000
+}
+
 # It ends when the last client has got all.
 test_end() {
 	same "$work/www/3000000" "$url/limited/3000000" &
@@ -476,7 +511,7 @@ make_files() {
 	rm -rf "${work:?}"/*
 	mkdir -p "$work/www/many" "$work/www/put" && chown nobody "$work/www/put" &&
 		head -c 30000000 /dev/urandom >"$work/www/30M" || return 1
-	for size in 0 1 1000 4095 4096 4097 16384 65537 300000 3000000 8000000; do
+	for size in 0 1 1000 1024 4095 4096 4097 16384 65537 300000 3000000 8000000; do
 		tail -c $size "$work/www/30M" >"$work/www/$size" || return 1
 	done
 	(cd "$work/www/many" && head -c 3000000 ../30M | split -b 15000 -a 3 -d - n)
