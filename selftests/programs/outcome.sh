@@ -3,7 +3,8 @@
 #
 # What has come of programs that were tested in two variants: with kqueue, which is
 # judged, and with what they have for Linux. A test that fails both ways is no fault of
-# ours: of the emulated machine, of its little root folder, or of the test.
+# ours: of the emulated machine, of its little root folder, or of the test. But the tests
+# called "cost..." are ours, and measure both: they may not fail.
 
 # judge STAGE: print "ok|FAIL|skip|both TEST" for each test with kqueue, and of the guest.
 judge() {
@@ -14,9 +15,14 @@ judge() {
 			test = substr(name, length(variant) + 1)
 			return index(name, variant) == 1 && test ~ /^(\.|$)/
 		}
+		# Is it one that measures?
+		function measures() {
+			return test ~ /^\.cost[.-]/
+		}
 		NR == FNR { verdict[$2] = $1; next }
-		is_of(theirs, $2) { next }
-		is_of(ours, $2) && $1 == "FAIL" && verdict[theirs test] == "FAIL" {
+		is_of(theirs, $2) && !(measures() && $1 == "FAIL") { next }
+		is_of(ours, $2) && !measures() &&
+		$1 == "FAIL" && verdict[theirs test] == "FAIL" {
 			print "both", $2
 			next
 		}
@@ -54,14 +60,19 @@ table_line() {
 	printf '%-28s %17s %17s  %s\n' "$@"
 }
 
+# title STAGE: print how the tables call it.
+title() {
+	version=$(cat "$tmp/$1/version" 2>/dev/null)
+	echo "$program ${version%%-*} ($kernel)"
+}
+
 # table_programs: a line for each, whose numbers are: passed, failed, skipped.
 table_programs() {
 	echo
 	table_line program kqueue 'other variant' load
 	for stage in $stages; do
 		describe "$stage"
-		version=$(cat "$tmp/$stage/version" 2>/dev/null)
-		name="$program ${version%%-*} ($kernel)"
+		name=$(title "$stage")
 		if [ -s "$tmp/$stage/initrd" ]; then
 			table_line "$name" "$(tally "$stage" "${variants%% *}")" \
 				"$(tally "$stage" "${variants##* }")" "$(loads "$stage")"
@@ -69,6 +80,55 @@ table_programs() {
 			table_line "$name" 'not tested: no' "$(cat "$tmp/$stage/step")" ''
 		fi
 	done
+	echo
+}
+
+# costs STAGE NAME: for each load whose costs were told, "NAME|LOAD|KQUEUE|OTHER|RATIO|OF ALL",
+# the last two of which need both.
+costs() {
+	awk -v ours="$program-${variants%% *}" -v theirs="$program-${variants##* }" \
+		-v name="$2" '
+		function told(variant) {
+			return (variant, what) in server ? server[variant, what] : "-"
+		}
+		function ratio(kind) {
+			return told(ours) > 0 && told(theirs) > 0 ? \
+				sprintf("%.2f", kind[ours, what] / kind[theirs, what]) : "-"
+		}
+		/^@@ start / { running = $3 }
+		sub(/^# cost: /, "") {
+			what = $0
+			sub(/^[0-9]+ [0-9]+ /, "", what)
+			if (!seen[what]++)
+				loads[++count] = what
+			server[running, what] = $1
+			all[running, what] = $2
+		}
+		END {
+			for (i = 1; i <= count; i++) {
+				what = loads[i]
+				print name "|" what "|" told(ours) "|" told(theirs) "|" \
+					ratio(server) "|" ratio(all)
+			}
+		}' "$logs/$1.log"
+}
+
+cost_line() {
+	printf '%-28s %-30s %9s %9s %6s %6s\n' "$@"
+}
+
+# table_costs: what a request costs the server, and how that compares; also with the client
+# and the rest, among which is what wakes the server.
+table_costs() {
+	for stage in $stages; do
+		describe "$stage"
+		[ ! -s "$tmp/$stage/initrd" ] || costs "$stage" "$(title "$stage")"
+	done >"$tmp/costs"
+	[ -s "$tmp/costs" ] || return 0
+	cost_line "instructions of the server" 'for a request' kqueue other ratio 'of all'
+	while IFS='|' read -r name what ours theirs ratio of_all; do
+		cost_line "$name" "$what" "$ours" "$theirs" "$ratio" "$of_all"
+	done <"$tmp/costs"
 	echo
 }
 
@@ -89,6 +149,7 @@ conclude_programs() {
 		judge "$stage"
 	done >"$tmp/judged"
 	table_programs
+	table_costs
 	list both 'failed with and without kqueue, which says nothing of it (as skipped, below):'
 	list FAIL 'failed:'
 	echo "logs: $logs"
