@@ -19,16 +19,6 @@ void knote_count_one(int one)
 	this_cpu_add(knotes, one);
 }
 
-/* What a change says that makes a knote, but for whom. */
-void knote_set_what(struct knote *kn, const struct kevent_record *kev)
-{
-	kn->flags = kev->flags & KNOTE_FLAGS;
-	kn->sfflags = kev->fflags;
-	kn->sdata = kev->data;
-	kn->udata = kev->udata;
-	memcpy(kn->ext, kev->ext, sizeof(kn->ext));
-}
-
 /*
  * Make a knote from the change that asks for it. It is charged to the queue's
  * user and to the caller's memory cgroup; it is in no table yet. Context: kq->mtx.
@@ -48,7 +38,7 @@ struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
 		kqueue_uncharge(kq);
 		return ERR_PTR(-ENOMEM);
 	}
-	knote_count_one(1);
+	this_cpu_inc(knotes);
 
 	kn->kq = kq;
 	kn->ops = ops;

@@ -368,7 +368,6 @@ struct knote {
 struct knote *knote_alloc(struct kqueue *kq, const struct kevent_filter *ops,
 			  const struct kevent_record *kev);
 void knote_free(struct knote *kn);
-void knote_set_what(struct knote *kn, const struct kevent_record *kev);
 void knote_count_one(int one);
 
 /* ready.c; declared here for filters. */
@@ -378,6 +377,16 @@ bool knote_activate_one(struct knote *kn);
 int knote_cache_init(void);
 void knote_cache_exit(void);
 long knote_count(void);
+
+/* What a change says that makes a knote, but for whom. */
+static inline void knote_set_what(struct knote *kn, const struct kevent_record *kev)
+{
+	kn->flags = kev->flags & KNOTE_FLAGS;
+	kn->sfflags = kev->fflags;
+	kn->sdata = kev->data;
+	kn->udata = kev->udata;
+	memcpy(kn->ext, kev->ext, sizeof(kn->ext));
+}
 
 /* An event of the knote in which nothing is reported yet, for its filter. */
 static inline void knote_fill(const struct knote *kn,
