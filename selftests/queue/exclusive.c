@@ -12,12 +12,23 @@
 #define WORKERS		8
 #define OFFERS		(3 * WORKERS)
 
-FIXTURE(exclusive)
-{
+/**
+ * struct tally - the crew, and what it has reported
+ * @c: the crew
+ * @count: how much each has taken
+ * @taken: how much all have
+ * @for_nothing: how often one had an event, but there was nothing to take any more
+ */
+struct tally {
 	struct crew c;
 	int count[WORKERS];
 	int taken;
 	int for_nothing;
+};
+
+FIXTURE(exclusive)
+{
+	struct tally t;
 };
 
 FIXTURE_VARIANT(exclusive)
@@ -39,46 +50,46 @@ FIXTURE_VARIANT_ADD(exclusive, polled) { .source = SOURCE_TCP, .polls = true };
 
 FIXTURE_SETUP(exclusive)
 {
-	self->c = (struct crew){
+	self->t.c = (struct crew){
 		.source = variant->source,
 		.flags = variant->flags,
 		.fflags = NOTE_EXCLUSIVE,
 		.polls = variant->polls,
 	};
-	ASSERT_TRUE(crew_open(&self->c));
+	ASSERT_TRUE(crew_open(&self->t.c));
 }
 
 FIXTURE_TEARDOWN(exclusive)
 {
-	crew_end(&self->c);
+	crew_end(&self->t.c);
 	EXPECT_TRUE(all_freed());
 }
 
 /* All have gone back to wait; until then, some may report that there was nothing. */
-static bool all_wait(FIXTURE_DATA(exclusive) *self)
+static bool all_wait(struct tally *t)
 {
 	char what;
 
 	return WAIT_FOR(({
-		while (crew_hear(&self->c, &what, 0) >= 0)
-			self->for_nothing++;
-		all_rest(&self->c);
-	})) && crew_rests(&self->c);
+		while (crew_hear(&t->c, &what, 0) >= 0)
+			t->for_nothing++;
+		all_rest(&t->c);
+	})) && crew_rests(&t->c);
 }
 
 /* Something comes while all wait, and somebody takes it. Who; or -1. */
-static int offer_one(FIXTURE_DATA(exclusive) *self)
+static int offer_one(struct tally *t)
 {
 	char what = NOTHING;
 	int who;
 
-	if (!all_wait(self) || !crew_offer(&self->c))
+	if (!all_wait(t) || !crew_offer(&t->c))
 		return -1;
-	while ((who = crew_hear(&self->c, &what, LIMIT_MS)) >= 0 && what != DONE)
-		self->for_nothing++;
+	while ((who = crew_hear(&t->c, &what, LIMIT_MS)) >= 0 && what != DONE)
+		t->for_nothing++;
 	if (who >= 0) {
-		self->count[who]++;
-		self->taken++;
+		t->count[who]++;
+		t->taken++;
 	}
 	return who;
 }
@@ -97,22 +108,22 @@ static long sum_of_sleeps(const struct crew *c)
  * Something comes so many times, each taken before the next. How often workers have gone
  * to sleep, all together, as they do once more for each time that they are woken; or -1.
  */
-static long offer_all(FIXTURE_DATA(exclusive) *self)
+static long offer_all(struct tally *t)
 {
 	long before, sleeps;
 	int n;
 
-	if (!all_wait(self))
+	if (!all_wait(t))
 		return -1;
-	before = sum_of_sleeps(&self->c);
+	before = sum_of_sleeps(&t->c);
 	for (n = 0; n < OFFERS; n++)
-		if (offer_one(self) < 0)
+		if (offer_one(t) < 0)
 			return -1;
-	if (!all_wait(self))
+	if (!all_wait(t))
 		return -1;
-	sleeps = sum_of_sleeps(&self->c) - before;
+	sleeps = sum_of_sleeps(&t->c) - before;
 	printf("# %d came: %d returns from kevent(), %ld threads woken\n", OFFERS,
-	       self->taken + self->for_nothing, sleeps);
+	       t->taken + t->for_nothing, sleeps);
 	fflush(stdout);
 	return sleeps;
 }
@@ -122,34 +133,34 @@ TEST_F(exclusive, one_is_woken)
 {
 	long sleeps;
 
-	ASSERT_TRUE(crew_start(&self->c, WORKERS));
-	sleeps = offer_all(self);
-	EXPECT_EQ(OFFERS, self->taken);
+	ASSERT_TRUE(crew_start(&self->t.c, WORKERS));
+	sleeps = offer_all(&self->t);
+	EXPECT_EQ(OFFERS, self->t.taken);
 	EXPECT_LE(OFFERS, sleeps);
 	EXPECT_GT(OFFERS + OFFERS / 2, sleeps);
-	EXPECT_GT(OFFERS / 2, self->for_nothing);
+	EXPECT_GT(OFFERS / 2, self->t.for_nothing);
 }
 
 /* Without the flag all are woken each time: what is counted above can be more. */
 TEST_F(exclusive, all_are_woken_without)
 {
-	self->c.fflags = 0;
-	ASSERT_TRUE(crew_start(&self->c, WORKERS));
-	EXPECT_LE(OFFERS * WORKERS, offer_all(self));
-	EXPECT_EQ(OFFERS, self->taken);
+	self->t.c.fflags = 0;
+	ASSERT_TRUE(crew_start(&self->t.c, WORKERS));
+	EXPECT_LE(OFFERS * WORKERS, offer_all(&self->t));
+	EXPECT_EQ(OFFERS, self->t.taken);
 }
 
 /* Each worker has taken one more. */
-static bool one_each(FIXTURE_DATA(exclusive) *self)
+static bool one_each(struct tally *t)
 {
 	int i;
 
-	memset(self->count, 0, sizeof(self->count));
+	memset(t->count, 0, sizeof(t->count));
 	for (i = 0; i < WORKERS; i++)
-		if (offer_one(self) < 0)
+		if (offer_one(t) < 0)
 			return false;
 	for (i = 0; i < WORKERS; i++)
-		if (self->count[i] != 1)
+		if (t->count[i] != 1)
 			return false;
 	return true;
 }
@@ -157,9 +168,9 @@ static bool one_each(FIXTURE_DATA(exclusive) *self)
 /* They take turns: of eight things that come, each of eight workers takes one. */
 TEST_F(exclusive, turns)
 {
-	ASSERT_TRUE(crew_start(&self->c, WORKERS));
-	EXPECT_TRUE(PROVEN(one_each(self)));
-	EXPECT_TRUE(PROVEN(one_each(self)));
+	ASSERT_TRUE(crew_start(&self->t.c, WORKERS));
+	EXPECT_TRUE(PROVEN(one_each(&self->t)));
+	EXPECT_TRUE(PROVEN(one_each(&self->t)));
 }
 
 /* --- In one process -------------------------------------------------------------- */
