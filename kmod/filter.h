@@ -80,7 +80,6 @@ void kevent_filter_map(u64 map[2]);
 
 void kevent_fd_prepare(struct knote *kn, struct file *file);
 bool kevent_read_unusual(struct knote *kn, struct kevent_record *kev);
-int kevent_read_touch(struct knote *kn, const struct kevent_record *kev);
 
 extern const struct kevent_filter kevent_read_filter;
 extern const struct kevent_filter kevent_write_filter;

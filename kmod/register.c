@@ -4,7 +4,6 @@
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/indirect_call_wrapper.h>
 #include <linux/sched/signal.h>
 
 #include "compat.h"
@@ -218,8 +217,11 @@ static int knote_create(struct kqueue *kq, const struct change *change)
 /* What a change says about the event. As functions of the filter. */
 static int knote_touch(struct knote *kn, const struct kevent_record *kev)
 {
-	if (kn->ops->touch)
-		return INDIRECT_CALL_1(kn->ops->touch, kevent_read_touch, kn, kev);
+	/* Most changes are of EVFILT_READ, which has a say in this flag alone. */
+	if (kn->ops->touch &&
+	    (kn->ops != &kevent_read_filter ||
+	     ((kn->sfflags | kev->fflags) & NOTE_EXCLUSIVE)))
+		return kn->ops->touch(kn, kev);
 	kn->sfflags = kev->fflags;
 	kn->sdata = kev->data;
 	return 0;

@@ -66,18 +66,16 @@ static int read_attach(struct knote *kn)
 	return err;
 }
 
-/* Called by changes directly, as the event function by scans. */
-int kevent_read_touch(struct knote *kn, const struct kevent_record *kev)
+/* Changes come here only if the flag is in them, or in the knote: others pay nothing. */
+static int read_touch(struct knote *kn, const struct kevent_record *kev)
 {
-	int ret = 0;
+	int ret = turn_touch(kn, kev);
 
-	if (unlikely((kn->sfflags | kev->fflags) & NOTE_EXCLUSIVE))
-		ret = turn_touch(kn, kev);
-	if (!ret) {
-		kn->sfflags = kev->fflags;
-		kn->sdata = kev->data;
-	}
-	return ret;
+	if (ret)
+		return ret;
+	kn->sfflags = kev->fflags;
+	kn->sdata = kev->data;
+	return 0;
 }
 
 /*
@@ -116,7 +114,7 @@ const struct kevent_filter kevent_read_filter = {
 	.flags = KEVENT_FILTER_FD,
 	.attach = read_attach,
 	.detach = fd_detach,
-	.touch = kevent_read_touch,
+	.touch = read_touch,
 	.event = read_event,
 	.measure = read_measure,
 };
