@@ -313,9 +313,12 @@ void ready_remove(struct kqueue *kq, struct knote *kn)
 }
 
 /*
- * Have it parked, so that its source cannot queue it any more, whatever it is that it is
- * on: false if that would take longer than a moment. Before detach, and while nobody
- * holds it.
+ * Have it parked, so that its source cannot queue it any more: false if that would take
+ * longer than a moment. Before detach, and while nobody holds it.
+ *
+ * If it is queued, and there is no news, it has been looked at since it was queued, so
+ * that it is on kq->ready, or was put on kq->fresh by a scan. With news, it may be
+ * anywhere, also nowhere yet, if its source has only just claimed it.
  */
 bool ready_park(struct kqueue *kq, struct knote *kn)
 {
@@ -327,8 +330,7 @@ bool ready_park(struct kqueue *kq, struct knote *kn)
 		return true;
 	old = atomic_fetch_or(KNOTE_QUEUED, &kn->state);
 	if (old & KNOTE_QUEUED) {
-		/* Only if it is on kq->ready for sure. */
-		if (kq->fresh || !llist_empty(&kq->inbox))
+		if ((old & KNOTE_NEWS) || kq->fresh)
 			return false;
 		list_del(&kn->ready);
 		WRITE_ONCE(kq->nready, kq->nready - 1);
