@@ -23,7 +23,7 @@ noinline void knote_trace_delivery(const struct knote *kn, struct kevent_record 
 }
 
 /* As its filter's event function, but what may be forced is. */
-static bool knote_event(struct knote *kn, struct kevent_record *kev)
+bool knote_event(struct knote *kn, struct kevent_record *kev)
 {
 	bool found;
 

@@ -27,8 +27,6 @@ static void scan_begin(struct scan *scan, struct kqueue *kq,
 {
 	lockdep_assert_held(&kq->mtx);
 
-	if (!llist_empty(&kq->inbox))
-		ready_fetch(kq);
 	scan->kq = kq;
 	scan->events = events;
 	scan->room = room;
@@ -335,12 +333,9 @@ static struct knote *scan_look_unlocked(struct scan *scan,
 	return stuck;
 }
 
-/*
- * One pass over what is ready. With kq->mtx locked, which is given up now and
- * then. Returns the number of events, or -EFAULT if none could be stored.
- */
-static int scan_pass(struct kqueue *kq, struct kevent_record __user *events,
-		     int nevents)
+/* One pass over what is ready. Returns as below. */
+static noinline int scan_many(struct kqueue *kq, struct kevent_record __user *events,
+			      int nevents)
 {
 	struct kevent_record kev kevent_uninitialized;
 	struct scan scan kevent_uninitialized;
@@ -362,12 +357,32 @@ again:
 			break;
 		}
 	}
-	if (scan.room == nevents && scan_was_cut_short(&scan))
+	if (scan.room == nevents && scan_was_cut_short(&scan)) {
+		ready_fetch(kq);
 		goto again;
+	}
+	return nevents < 0 ? nevents : nevents - scan.room;
+}
+
+/*
+ * Scan what is ready. With kq->mtx locked, which is given up now and then. Returns the
+ * number of events, or -EFAULT if none could be stored.
+ */
+static __always_inline int scan_ready(struct kqueue *kq,
+				      struct kevent_record __user *events, int nevents)
+{
+	int ret = 0;
+
+	if (!llist_empty(&kq->inbox))
+		ready_fetch(kq);
+	if (kq->nready)
+		ret = kq->nready == 1 ? scan_sole(kq, events) : -EAGAIN;
+	if (ret == -EAGAIN)
+		ret = scan_many(kq, events, nevents);
 	if (!kq->nready)
 		kq->unlooked = false;
 	ready_pass_on(kq);
-	return nevents < 0 ? nevents : nevents - scan.room;
+	return ret;
 }
 
 /*
@@ -417,7 +432,7 @@ int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
 	}
 	ret = scan_wait_turn(kq);
 	while (!ret && !kq->closing) {
-		ret = scan_pass(kq, events, nevents);
+		ret = scan_ready(kq, events, nevents);
 		if (ret || !last || !kq->nlooks)
 			break;
 		ret = scan_wait_looks(kq);

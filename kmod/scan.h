@@ -2,6 +2,7 @@
 /*
  * A scan, and its parts:
  *
+ *	sole.c		all of it, if there is one knote to look at
  *	scan.c		taking knotes, with the queue locked; the usual case
  *	look.c		looking at them and storing events, without the lock
  *	settle.c	what becomes of them, with it
@@ -50,7 +51,11 @@ struct scan {
 	s64 data[TAKEN_MAX];
 };
 
+/* sole.c */
+int scan_sole(struct kqueue *kq, struct kevent_record __user *events);
+
 /* look.c */
+bool knote_event(struct knote *kn, struct kevent_record *kev);
 struct knote *scan_look(struct scan *scan, struct kevent_record *kev);
 struct knote *scan_look_slowly(struct scan *scan, struct kevent_record *kev);
 void knote_trace_delivery(const struct knote *kn, struct kevent_record *kev);
@@ -59,6 +64,7 @@ void knote_trace_delivery(const struct knote *kn, struct kevent_record *kev);
 unsigned int scan_settle_others(struct scan *scan, unsigned int i,
 				struct knote *stuck);
 void scan_drop_all(struct scan *scan);
+void knote_doom(struct kqueue *kq, struct knote *kn);
 bool scan_store_slowly(struct scan *scan, struct knote *kn,
 		       struct kevent_record *kev);
 
@@ -89,6 +95,28 @@ static __always_inline bool knote_rest(struct knote *kn)
 			return false;
 	} while (!atomic_try_cmpxchg(&kn->state, &state, state & ~KNOTE_QUEUED));
 	return true;
+}
+
+/*
+ * The same where there may be pollers. Of the news they were not told, as the knote was
+ * queued when it came; but this scan may return as if nothing were left, which to those
+ * who wait for edges means that they will be told.
+ */
+static inline bool knote_rest_or_tell(struct kqueue *kq, struct knote *kn)
+{
+	if (knote_rest(kn))
+		return true;
+	if (!(kn->status & KNOTE_DISABLED))
+		WRITE_ONCE(kq->missed, true);
+	return false;
+}
+
+/* An event was delivered. Does the knote stay ready, to be looked at again? */
+static inline bool knote_stays(struct knote *kn)
+{
+	if (kn->flags & EV_DISPATCH)
+		kn->status |= KNOTE_DISABLED;
+	return !(kn->flags & (EV_DISPATCH | EV_CLEAR));
 }
 
 /* Something stays ready, and has gone to the end, where others may not look. */

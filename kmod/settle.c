@@ -9,32 +9,10 @@
 #include "scan.h"
 
 /*
- * As knote_rest(), where there may be pollers. Of the news they were not told, as the knote
- * was queued when it came; but this scan may return as if nothing were left, which
- * to those who wait for edges means that they will be told.
+ * A knote that is off all lists is to be dropped. It leaves the tables; if it is TAKEN
+ * that is all, and who lets go of it ends it.
  */
-static bool knote_rest_or_tell(struct kqueue *kq, struct knote *kn)
-{
-	if (knote_rest(kn))
-		return true;
-	if (!(kn->status & KNOTE_DISABLED))
-		WRITE_ONCE(kq->missed, true);
-	return false;
-}
-
-/* An event was delivered. Does the knote stay ready, to be looked at again? */
-static bool knote_stays(struct knote *kn)
-{
-	if (kn->flags & EV_DISPATCH)
-		kn->status |= KNOTE_DISABLED;
-	return !(kn->flags & (EV_DISPATCH | EV_CLEAR));
-}
-
-/*
- * A knote that is off all lists is to be dropped: it leaves the tables, but as it
- * is TAKEN that is all. Who lets go of it ends it.
- */
-static void scan_doom(struct kqueue *kq, struct knote *kn)
+void knote_doom(struct kqueue *kq, struct knote *kn)
 {
 	/* From here on its source may put it on the inbox. */
 	atomic_andnot(KNOTE_QUEUED, &kn->state);
@@ -55,7 +33,7 @@ void scan_drop_all(struct scan *scan)
 	for (left = scan->drops; left; left &= left - 1) {
 		kn = scan->knotes[__ffs(left)];
 		kn->status &= ~KNOTE_BUSY;
-		scan_doom(scan->kq, kn);
+		knote_doom(scan->kq, kn);
 	}
 	for (left = scan->drops; left; left &= left - 1)
 		kqueue_let_go(scan->kq, scan->knotes[__ffs(left)], KNOTE_TAKEN);
@@ -169,7 +147,7 @@ bool scan_store_slowly(struct scan *scan, struct knote *kn,
 	/* By the event: a knote may have begun to end since that was made. */
 	if ((kn->status & KNOTE_DEAD) ||
 	    (stored && ((kn->flags | kev->flags) & EV_ONESHOT))) {
-		scan_doom(kq, kn);
+		knote_doom(kq, kn);
 		kqueue_let_go(kq, kn, KNOTE_TAKEN);
 	} else {
 		kn->status &= ~KNOTE_TAKEN;

@@ -33,8 +33,8 @@ static bool may_be_kept(const struct knote *kn)
 }
 
 /*
- * Keep a knote that is queued, off all lists, and held; nobody holds it then. False
- * if it is to be dropped instead. Context: under kq->mtx.
+ * Keep a knote that is queued, and off all lists; nobody holds it then. False if it is
+ * to be dropped instead. Context: under kq->mtx, by who holds the knote, if anybody does.
  */
 bool knote_spend(struct knote *kn)
 {
