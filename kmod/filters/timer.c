@@ -87,8 +87,8 @@ static void timer_prepare(struct knote *kn, bool absolute)
 }
 
 /*
- * Start afresh, with what sfflags and sdata come to, which is @ns. Returns whether
- * it has expired meanwhile, as a time in the past has: that takes no interrupt.
+ * Start what was prepared, with what sfflags and sdata come to, which is @ns. Returns
+ * whether it has expired meanwhile, as a time in the past has: that takes no interrupt.
  */
 static bool timer_start(struct knote *kn, s64 ns)
 {
@@ -97,7 +97,6 @@ static bool timer_start(struct knote *kn, s64 ns)
 	ktime_t now = absolute ? ktime_get_real() : ktime_get();
 	ktime_t end = absolute ? ns : ktime_add_safe(now, ns);
 
-	timer_prepare(kn, absolute);
 	if (!absolute && ns <= TIMER_SOON)
 		now = ktime_get();
 	if (now < end) {
@@ -119,6 +118,7 @@ static int timer_attach(struct knote *kn)
 	ret = kevent_user_take(kn->kq->user, KEVENT_TIMERS);
 	if (ret)
 		return ret;
+	timer_prepare(kn, kn->sfflags & NOTE_ABSTIME);
 	return timer_start(kn, ns);
 }
 
@@ -146,6 +146,9 @@ static int timer_touch(struct knote *kn, const struct kevent_record *kev)
 	atomic_andnot(KNOTE_FIRED, &kn->state);
 	atomic_or(KNOTE_ANEW, &kn->state);
 	kn->timer.count = 0;
+	/* It may have another clock now. */
+	if ((kn->sfflags ^ kev->fflags) & NOTE_ABSTIME)
+		timer_prepare(kn, kev->fflags & NOTE_ABSTIME);
 	kn->sfflags = kev->fflags;
 	kn->sdata = kev->data;
 	/* Who calls this looks whether it has expired. */
@@ -173,9 +176,10 @@ static void timer_catch_up(struct knote *kn)
 	struct hrtimer *timer = &kn->timer.timer;
 	s64 period;
 
-	if (!(atomic_fetch_andnot(KNOTE_FIRED, &kn->state) & KNOTE_FIRED))
+	if (!(atomic_read(&kn->state) & KNOTE_FIRED))
 		return;
-
+	/* Nobody else clears it. */
+	atomic_andnot(KNOTE_FIRED, &kn->state);
 	if (!timer_is_periodic(kn)) {
 		kn->timer.count++;
 		return;
