@@ -269,6 +269,8 @@ void kqueue_drop_spent(struct kqueue *kq);
 /* scan.c */
 int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
 		int nevents, bool last);
+int kqueue_scan_locked(struct kqueue *kq, struct kevent_record __user *events,
+		       int nevents);
 void kqueue_look_over(struct kqueue *kq);
 
 /* wait.c */

@@ -117,10 +117,13 @@ static int apply_batch(struct kqueue *kq, struct kevent_record *changes,
 /*
  * Apply all changes. A batch is copied in before any of its answers is
  * written, and there are never more answers than changes read, so the two
- * lists may be one.
+ * lists may be one. If all goes well, and the caller goes on to collect with
+ * a first look, that is done as long as the queue is locked: @found is its result;
+ * or NULL. Returns the number of answers, or an error.
  */
 static noinline_for_stack int apply_changes(struct kqueue *kq,
-					    const struct kevent_args *args)
+					    const struct kevent_args *args,
+					    int *found)
 {
 	const struct kevent_record __user *changes =
 		u64_to_user_ptr(args->changes);
@@ -141,6 +144,8 @@ static noinline_for_stack int apply_changes(struct kqueue *kq,
 			return -EINTR;
 		ret = apply_batch(kq, batch, n, events + stored,
 				  args->nevents - stored, n == left);
+		if (found && n == left && !(ret | stored))
+			*found = kqueue_scan_locked(kq, events, args->nevents);
 		mutex_unlock(&kq->mtx);
 		if (ret < 0)
 			return ret;
@@ -176,9 +181,58 @@ static int timeout_deadline(const struct timespec64 *ts, ktime_t *deadline)
 	return 0;
 }
 
-static int ioc_kevent(struct kqueue *kq, void __user *arg)
+/* Collect events. */
+static __always_inline int collect(struct kqueue *kq, const struct kevent_args *args,
+				   const struct timespec64 *ts)
 {
 	ktime_t deadline = KTIME_MAX;
+	int ret;
+
+	if (args->timeout) {
+		ret = timeout_deadline(ts, &deadline);
+		if (ret)
+			goto fail;
+	}
+	ret = kqueue_collect(kq, u64_to_user_ptr(args->events), args->nevents,
+			     deadline);
+	if (ret == -EFAULT)
+		goto fail;
+	/*
+	 * As on FreeBSD, who was stopped for a while and goes on has caught no
+	 * signal. Changes must not be applied twice, nor a timeout begin anew.
+	 */
+	if (ret == -EINTR && !args->nchanges && deadline == KTIME_MAX)
+		return -ERESTARTNOHAND;
+	return ret;
+
+fail:
+	/* Changes may have counted on it. */
+	kqueue_look_over(kq);
+	return ret;
+}
+
+/* Apply changes, and then collect events, if there is room for any. */
+static __always_inline int change_and_collect(struct kqueue *kq,
+					      const struct kevent_args *args,
+					      const struct timespec64 *ts)
+{
+	bool collects = args->nevents && !(args->timeout && !timespec64_valid(ts));
+	int found = 0;
+	int ret;
+
+	ret = apply_changes(kq, args, collects ? &found : NULL);
+	if (!ret && found > 0)
+		return found;
+	if (!ret && !found)
+		return args->nevents ? collect(kq, args, ts) : 0;
+	/* They may have counted on it that we collect. */
+	if (args->nevents)
+		kqueue_look_over(kq);
+	return ret ?: found;
+}
+
+static int ioc_kevent(struct kqueue *kq, void __user *arg)
+{
 	struct kevent_args args kevent_uninitialized;
 	struct timespec64 ts kevent_uninitialized;
 	int ret;
@@ -193,37 +247,9 @@ static int ioc_kevent(struct kqueue *kq, void __user *arg)
 		if (ret)
 			return ret;
 	}
-
-	if (args.nchanges) {
-		ret = apply_changes(kq, &args);
-		if (ret)
-			goto out;
-	}
-	if (!args.nevents)
-		return 0;
-
-	if (args.timeout) {
-		ret = timeout_deadline(&ts, &deadline);
-		if (ret)
-			goto out;
-	}
-	ret = kqueue_collect(kq, u64_to_user_ptr(args.events), args.nevents,
-			     deadline);
-	if (ret == -EFAULT)
-		goto out;
-	/*
-	 * As on FreeBSD, who was stopped for a while and goes on has caught no
-	 * signal. Changes must not be applied twice, nor a timeout begin anew.
-	 */
-	if (ret == -EINTR && !args.nchanges && deadline == KTIME_MAX)
-		return -ERESTARTNOHAND;
-	return ret;
-
-out:
-	/* The changes may have counted on it that we collect. */
-	if (args.nevents)
-		kqueue_look_over(kq);
-	return ret;
+	if (args.nchanges)
+		return change_and_collect(kq, &args, &ts);
+	return args.nevents ? collect(kq, &args, &ts) : 0;
 }
 
 static int ioc_info(void __user *arg)

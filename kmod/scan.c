@@ -443,6 +443,18 @@ int kqueue_scan(struct kqueue *kq, struct kevent_record __user *events,
 	return ret;
 }
 
+/*
+ * A first look by who has the queue locked, and goes on with kqueue_scan() if that
+ * finds nothing. Returns as scan_ready().
+ */
+int kqueue_scan_locked(struct kqueue *kq, struct kevent_record __user *events,
+		       int nevents)
+{
+	if (kq->closing || kq->lookers || !kqueue_has_ready(kq))
+		return 0;
+	return scan_ready(kq, events, nevents);
+}
+
 /* Does the knote, which is queued and on no list, stay so? */
 static bool look_over(struct kqueue *kq, struct knote *kn)
 {
