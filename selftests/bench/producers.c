@@ -6,7 +6,7 @@
  *
  * On an emulated machine the time says little, as its CPUs do not run at once. What
  * there was of sleeps, of interrupts that one CPU sends another (to wake a thread
- * there) and of calls that collect is counted as well, and says more.
+ * there), of calls that collect and, where the kernel counts them, of locks says more.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -16,10 +16,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/event.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bench.h"
+#include "counts.h"
 
 #define MOST 4			/* producers, and consumers */
 #define EACH 256		/* descriptors of a producer */
@@ -104,13 +104,11 @@ static int epoll_take(int ep)
 	return n;
 }
 
-/* What is counted, beside the events. */
-enum { SLEEPS, INTERRUPTS, CALLS, COUNTS };
-
 /* A contender, and what has come in how much time. */
 struct flow {
 	int (*start)(void);
 	int (*take)(int fd);
+	const char *locks;	/* what the names of its locks begin with */
 	double events, ns;
 	double count[COUNTS];
 };
@@ -148,55 +146,19 @@ static void finish(int producers)
 	}
 }
 
-/* How often threads of ours have gone to sleep. */
-static double count_sleeps(void)
-{
-	struct rusage usage;
-
-	check(!getrusage(RUSAGE_SELF, &usage), "getrusage");
-	return usage.ru_nvcsw;
-}
-
-/* A line of /proc/interrupts, if it counts what one CPU has sent another; or 0. */
-static double interrupts_in(char *line)
-{
-	char *word = strtok(line, "\n ");
-	double sum = 0;
-
-	if (!word || (strcmp(word, "RES:") && strcmp(word, "CAL:")))
-		return 0;
-	while ((word = strtok(NULL, "\n ")) && *word >= '0' && *word <= '9')
-		sum += atof(word);
-	return sum;
-}
-
-static double count_interrupts(void)
-{
-	FILE *f = fopen("/proc/interrupts", "r");
-	char *line = NULL;
-	size_t room = 0;
-	double sum = 0;
-
-	check(f, "/proc/interrupts");
-	while (getline(&line, &room, f) >= 0)
-		sum += interrupts_in(line);
-	free(line);
-	fclose(f);
-	return sum;
-}
-
 static void turn(struct flow *f, int producers, int consumers)
 {
-	double asleep = count_sleeps(), sent = count_interrupts();
+	double before[COUNTS], after[COUNTS];
 	struct consumer consumer[MOST];
 	pthread_t thread[MOST];
 	int fd = f->start(), i;
-	long long begin;
+	long long begin, calls = 0;
 
 	stop = 0;
 	for (i = 0; i < producers; i++)
 		check(!pthread_create(&thread[i], NULL, producer, (void *)(intptr_t)i),
 		      "threads");
+	counts_read(before, f->locks);
 	begin = now();
 	for (i = 0; i < consumers; i++) {
 		consumer[i] = (struct consumer){ .flow = f, .fd = fd };
@@ -206,11 +168,13 @@ static void turn(struct flow *f, int producers, int consumers)
 	for (i = 0; i < consumers; i++) {
 		pthread_join(consumer[i].thread, NULL);
 		f->events += consumer[i].events;
-		f->count[CALLS] += consumer[i].calls;
+		calls += consumer[i].calls;
 	}
 	f->ns += now() - begin;
-	f->count[SLEEPS] += count_sleeps() - asleep;
-	f->count[INTERRUPTS] += count_interrupts() - sent;
+	counts_read(after, f->locks);
+	after[CALLS] = calls;
+	for (i = 0; i < COUNTS; i++)
+		f->count[i] += after[i] - before[i];
 	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	for (i = 0; i < producers; i++)
 		pthread_join(thread[i], NULL);
@@ -221,7 +185,7 @@ static void turn(struct flow *f, int producers, int consumers)
 static const struct crew {
 	int producers;
 	int consumers;
-} crews[] = { { 1, 1 }, { 2, 2 }, { 4, 4 }, { 4, 1 } };
+} crews[] = { { 1, 1 }, { 2, 2 }, { 4, 4 }, { 4, 1 }, { 1, 4 } };
 
 #define CREWS (sizeof(crews) / sizeof(*crews))
 
@@ -231,8 +195,10 @@ static void measure(const struct crew *c, struct flow f[2])
 {
 	int round;
 
-	f[KEVENT] = (struct flow){ .start = kevent_start, .take = kevent_take };
-	f[EPOLL] = (struct flow){ .start = epoll_start, .take = epoll_take };
+	f[KEVENT] = (struct flow){
+		.start = kevent_start, .take = kevent_take, .locks = "&kq->" };
+	f[EPOLL] = (struct flow){
+		.start = epoll_start, .take = epoll_take, .locks = "&ep->" };
 	for (round = 0; round < opt.rounds; round++) {
 		turn(&f[KEVENT], c->producers, c->consumers);
 		turn(&f[EPOLL], c->producers, c->consumers);
@@ -247,8 +213,9 @@ static void row(const double *value, const struct crew *c)
 }
 
 /* What there was of it for a thousand events. */
-static void show_counts(const char *const *columns, const char *title, int which)
+static void show(const char *title, int which)
 {
+	static const char *const columns[] = { "kevent", "epoll", NULL };
 	double value[2];
 	size_t i;
 	int who;
@@ -260,6 +227,21 @@ static void show_counts(const char *const *columns, const char *title, int which
 				     flows[i][who].events;
 		row(value, &crews[i]);
 	}
+}
+
+static void show_counts(void)
+{
+	show("Sleeps for a thousand of these events", SLEEPS);
+	show("Interrupts to other CPUs for a thousand", INTERRUPTS);
+	show("Calls that collect for a thousand", CALLS);
+	if (!counts_have_locks()) {
+		table_note("left out: locks, which this kernel does not count (KERNEL=debug)");
+		return;
+	}
+	show("Locks taken for a thousand, all there are", LOCKS);
+	show("The queue's locks taken for a thousand", OWN_LOCKS);
+	show("Those that another CPU had before", OWN_BOUNCED);
+	show("Those that were not free", OWN_CONTENDED);
 }
 
 static bool emulated(void)
@@ -291,6 +273,8 @@ void bench_producers(void)
 	pool_open(&pool, EVENTFD, MOST * EACH);
 	pending = calloc(pool.n, 1);
 	check(pending, "memory");
+	if (counts_have_locks())
+		counts_switch_locks(true);
 	for (i = 0; i < CREWS; i++) {
 		measure(&crews[i], flows[i]);
 		for (who = KEVENT; who <= EPOLL; who++)
@@ -302,7 +286,7 @@ void bench_producers(void)
 	free(pending);
 	pool_close(&pool);
 
-	show_counts(columns, "Sleeps for a thousand of these events", SLEEPS);
-	show_counts(columns, "Interrupts to other CPUs for a thousand", INTERRUPTS);
-	show_counts(columns, "Calls that collect for a thousand", CALLS);
+	if (counts_have_locks())
+		counts_switch_locks(false);
+	show_counts();
 }

@@ -151,10 +151,18 @@ console_option() {
 	fi
 }
 
+# Where locks can be counted that is left to who wants to know, as it takes time.
+lock_option() {
+	if has_option "$1" CONFIG_LOCK_STAT; then
+		echo lockdep.lock_stat=0
+	fi
+}
+
 # guest DIR INITRD OPTION...: boot the kernel in DIR. Where the machine is busy, an
 # emulated timer is late, for which the kernel would give up (no_timer_check).
 guest() {
-	kernel=$1/vmlinuz initrd=$2 console=$(console_option "$1")
+	kernel=$1/vmlinuz initrd=$2
+	console="$(console_option "$1") $(lock_option "$1")"
 	shift 2
 	# shellcheck disable=SC2086 # lists of words
 	exec timeout --foreground "$patience" qemu-system-x86_64 \
