@@ -62,6 +62,8 @@ struct seq_file;
  * @nputs: how often some were put back to the front
  * @nlooks: scans that hold knotes which are not SLOW, and so not for long, and
  *	changes that wait for such
+ * @nscans: those that are at work and do not stand still. Read without @mtx by who
+ *	queues something: see ready_wake_waiter()
  * @lookers: threads whose last look waits for those scans
  * @released: where threads wait for a held knote, for @nlooks or for @lookers
  * @missed: a poller found nothing; perhaps only because a scan was at work. Or one
@@ -112,6 +114,7 @@ struct kqueue {
 	unsigned int nmoved;
 	unsigned int nputs;
 	unsigned int nlooks;
+	unsigned int nscans;
 	unsigned int lookers;
 	wait_queue_head_t released;
 	bool missed;
@@ -166,7 +169,6 @@ static inline void kqueue_get(struct kqueue *kq)
 void ready_init(struct kqueue *kq);
 bool ready_poll_empty(struct kqueue *kq);
 void ready_wake(struct kqueue *kq);
-void ready_wake_waiter(struct kqueue *kq);
 void ready_wake_all(struct kqueue *kq);
 void ready_pass_on_queued(struct kqueue *kq);
 void ready_fetch(struct kqueue *kq);
@@ -207,7 +209,10 @@ static inline bool kqueue_has_ready(const struct kqueue *kq)
 	return READ_ONCE(kq->nready);
 }
 
-/* A scan leaves, or is about to stand still. Context: under kq->mtx. */
+/*
+ * What is queued is for others, as the caller leaves, or is about to stand still.
+ * Context: under kq->mtx.
+ */
 static inline void ready_pass_on(struct kqueue *kq)
 {
 	lockdep_assert_held(&kq->mtx);

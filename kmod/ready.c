@@ -23,11 +23,29 @@
 
 /* --- Who is told --------------------------------------------------------- */
 
+/*
+ * Will somebody look anyhow? A scan that is at work looks whether there is more when
+ * it leaves:
+ *
+ *	source				scan
+ *	queue something			not at work any more
+ *	(full barrier)			(full barrier)
+ *	a scan at work?			anything queued? Then wake a waiter
+ *
+ * It is at work for a moment, unless it is preempted. With PREEMPT_RT, who waits for
+ * a mutex lends its owner his priority; a scan could not be lent any, so that there
+ * nobody depends on it.
+ */
+static bool ready_is_met(const struct kqueue *kq)
+{
+	return !IS_ENABLED(CONFIG_PREEMPT_RT) && READ_ONCE(kq->nscans);
+}
+
 /* One waiter is to look at the queue. Barrier and context as below. */
-void ready_wake_waiter(struct kqueue *kq)
+static void ready_wake_waiter(struct kqueue *kq)
 {
 	/* Pairs with the barrier of prepare_to_swait_exclusive(). */
-	if (swait_active(&kq->waiters))
+	if (swait_active(&kq->waiters) && !ready_is_met(kq))
 		swake_up_one(&kq->waiters);
 }
 

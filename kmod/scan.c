@@ -30,6 +30,7 @@ static void scan_begin(struct scan *scan, struct kqueue *kq,
 	scan->kq = kq;
 	scan->events = events;
 	scan->room = room;
+	scan->rounds = 0;
 	scan->end = kq->nleft + kq->nready;
 	scan->nmoved = kq->nmoved;
 	scan->nputs = kq->nputs;
@@ -288,11 +289,18 @@ static bool scan_has_more(const struct scan *scan)
 	       scan->nputs == scan->kq->nputs;
 }
 
+/* After so many rounds, others may help. */
+#define ROUNDS_ALONE	8
+
 /* There may be room, and events, for very many rounds. */
-static bool scan_goes_on(const struct scan *scan)
+static bool scan_goes_on(struct scan *scan)
 {
 	if (!scan_has_more(scan))
 		return false;
+	if (!(++scan->rounds % ROUNDS_ALONE)) {
+		scan_leave(scan->kq);
+		scan_enter(scan->kq);
+	}
 	cond_resched();
 	return !fatal_signal_pending(current);
 }
@@ -317,10 +325,11 @@ static struct knote *scan_look_unlocked(struct scan *scan,
 	struct knote *stuck;
 
 	if (unlikely(knote_is_slow(scan->knotes[0]))) {
-		ready_pass_on(kq);
+		scan_leave(kq);
 		mutex_unlock(&kq->mtx);
 		stuck = scan_look_slowly(scan, kev);
 		mutex_lock(&kq->mtx);
+		scan_enter(kq);
 		return stuck;
 	}
 	kq->nlooks++;
@@ -375,13 +384,14 @@ static __always_inline int scan_ready(struct kqueue *kq,
 
 	if (!llist_empty(&kq->inbox))
 		ready_fetch(kq);
+	scan_enter(kq);
 	if (kq->nready)
 		ret = kq->nready == 1 ? scan_sole(kq, events) : -EAGAIN;
 	if (ret == -EAGAIN)
 		ret = scan_many(kq, events, nevents);
 	if (!kq->nready)
 		kq->unlooked = false;
-	ready_pass_on(kq);
+	scan_leave(kq);
 	return ret;
 }
 

@@ -28,6 +28,7 @@
  * @ntaken: how many knotes are held
  * @nlisted: how many of them, from the first, are on @listed
  * @nlooked: how many have been looked at
+ * @rounds: how often some were taken
  * @idle: those among them that had nothing to report, a bit each
  * @drops: those that are to be dropped, likewise
  * @listed: taken from kq->ready; in the end what goes back there
@@ -44,6 +45,7 @@ struct scan {
 	unsigned int ntaken;
 	unsigned int nlisted;
 	unsigned int nlooked;
+	unsigned int rounds;
 	unsigned int idle;
 	unsigned int drops;
 	struct list_head listed;
@@ -117,6 +119,19 @@ static inline bool knote_stays(struct knote *kn)
 	if (kn->flags & EV_DISPATCH)
 		kn->status |= KNOTE_DISABLED;
 	return !(kn->flags & (EV_DISPATCH | EV_CLEAR));
+}
+
+/* A scan is at work: what is queued from now on need not wake others. */
+static inline void scan_enter(struct kqueue *kq)
+{
+	WRITE_ONCE(kq->nscans, kq->nscans + 1);
+}
+
+/* It leaves, or is about to stand still, which leaves what is queued to others. */
+static inline void scan_leave(struct kqueue *kq)
+{
+	WRITE_ONCE(kq->nscans, kq->nscans - 1);
+	ready_pass_on(kq);
 }
 
 /* Something stays ready, and has gone to the end, where others may not look. */

@@ -35,8 +35,10 @@ void scan_drop_all(struct scan *scan)
 		kn->status &= ~KNOTE_BUSY;
 		knote_doom(scan->kq, kn);
 	}
+	scan_leave(scan->kq);
 	for (left = scan->drops; left; left &= left - 1)
 		kqueue_let_go(scan->kq, scan->knotes[__ffs(left)], KNOTE_TAKEN);
+	scan_enter(scan->kq);
 }
 
 /*
@@ -130,7 +132,7 @@ bool scan_store_slowly(struct scan *scan, struct knote *kn,
 	struct kqueue *kq = scan->kq;
 	bool stored;
 
-	ready_pass_on(kq);
+	scan_leave(kq);
 	mutex_unlock(&kq->mtx);
 	stored = store_record(kev, scan->events);
 	mutex_lock(&kq->mtx);
@@ -157,5 +159,6 @@ bool scan_store_slowly(struct scan *scan, struct knote *kn,
 		}
 	}
 	ready_released(kq);
+	scan_enter(kq);
 	return stored;
 }

@@ -121,10 +121,18 @@ static __always_inline void rest(struct kqueue *kq, struct knote *kn)
 /* A one-shot has been delivered. */
 static noinline void spend_or_drop(struct kqueue *kq, struct knote *kn)
 {
+	bool slow;
+
 	take_off(kq, kn);
 	leave(kq);
-	if (!knote_spend(kn))
-		knote_doom(kq, kn);
+	if (knote_spend(kn))
+		return;
+	slow = knote_has_slow_ends(kn);
+	if (slow)
+		scan_leave(kq);
+	knote_doom(kq, kn);
+	if (slow)
+		scan_enter(kq);
 }
 
 /* An event was delivered. */

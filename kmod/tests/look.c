@@ -109,9 +109,10 @@ static void look_ends(struct kunit *test)
  * @stopped: it has
  * @go: it may go on
  * @first: the thread that stops in its look
- * @second: one that does not wait for events
+ * @second: one that looks meanwhile, or waits for events
  * @ev: what the first and the second get, not together
  * @ret: what their calls return
+ * @asleep: the second was still asleep, when there was something for it
  */
 struct stop {
 	struct kqueue *kq;
@@ -122,6 +123,7 @@ struct stop {
 	struct worker second;
 	struct kevent_record ev[2][2];
 	int ret[2];
+	bool asleep;
 };
 
 static struct stop *stop;
@@ -160,6 +162,13 @@ static void stop_first(struct worker *worker)
 	s->ret[0] = collect_wait(s->kq, worker->number, s->ev[0], 2);
 }
 
+static void stop_sleeper(struct worker *worker)
+{
+	struct stop *s = container_of(worker, struct stop, second);
+
+	s->ret[1] = collect_wait(s->kq, worker->number, s->ev[1], 2);
+}
+
 static void stop_second(struct worker *worker)
 {
 	struct stop *s = container_of(worker, struct stop, second);
@@ -173,32 +182,54 @@ static bool stop_has_met(struct stop *s)
 	return WAIT_FOR(READ_ONCE(s->kq->lookers) || completion_done(&s->second.done));
 }
 
-/* The second looks while the first has all that is ready in its hands. */
-static bool stop_run(struct stop *s)
+/* The first has all that is ready in its hands. */
+static bool stop_first_run(struct stop *s)
 {
-	bool ok;
-
 	atomic_set(&s->once, 1);
-	ok = worker_start(&s->first, 1, stop_first) &&
-	     wait_for_completion_timeout(&s->stopped, msecs_to_jiffies(LIMIT_MS));
-	ok = ok && worker_start(&s->second, 2, stop_second) && stop_has_met(s);
+	return worker_start(&s->first, 1, stop_first) &&
+	       wait_for_completion_timeout(&s->stopped, msecs_to_jiffies(LIMIT_MS));
+}
+
+static void stop_go_on(struct stop *s)
+{
 	complete(&s->go);
 	worker_join(&s->first);
 	worker_join(&s->second);
+}
+
+/* Meanwhile the second looks. */
+static bool stop_run(struct stop *s)
+{
+	bool ok = stop_first_run(s) && worker_start(&s->second, 2, stop_second) &&
+		  stop_has_met(s);
+
+	stop_go_on(s);
 	return ok;
 }
 
-/* Who does not wait for events gets what is ready, though another looks at it. */
-static void look_waits_for_another(struct kunit *test)
+/* Or it sleeps, and something comes. */
+static bool stop_run_asleep(struct stop *s)
+{
+	bool ok = stop_first_run(s) && worker_start(&s->second, 2, stop_sleeper) &&
+		  WAIT_FOR(swait_active(&s->kq->waiters)) &&
+		  !change_flags(s->kq, 3, EVFILT_STOP, EV_ADD);
+
+	s->asleep = swait_active(&s->kq->waiters);
+	stop_go_on(s);
+	return ok;
+}
+
+/* Have two threads look, as @run says. */
+static void look_by_two(struct kunit *test, struct stop *s, bool (*run)(struct stop *s))
 {
 	struct fixture *fix = test->priv;
-	struct stop s = { .kq = fix->kq };
 	int added, ready;
 	bool ok;
 
-	init_completion(&s.stopped);
-	init_completion(&s.go);
-	stop = &s;
+	s->kq = fix->kq;
+	init_completion(&s->stopped);
+	init_completion(&s->go);
+	stop = s;
 	KUNIT_ASSERT_EQ(test, kevent_filter_register(EVFILT_STOP, &stop_filter),
 			0);
 	/* Two, as with one alone a scan does not let go of the queue. */
@@ -206,22 +237,43 @@ static void look_waits_for_another(struct kunit *test)
 		change_flags(fix->kq, 2, EVFILT_STOP, EV_ADD);
 	/* From then on the memory is there: the first waits for nothing else. */
 	ready = collect_wait(fix->kq, 1, fix->ev, 2);
-	ok = stop_run(&s);
+	ok = run(s);
 	change_flags(fix->kq, 1, EVFILT_STOP, EV_DELETE);
 	change_flags(fix->kq, 2, EVFILT_STOP, EV_DELETE);
+	change_flags(fix->kq, 3, EVFILT_STOP, EV_DELETE);
 	kevent_filter_unregister(EVFILT_STOP, &stop_filter);
 
 	KUNIT_EXPECT_EQ(test, added, 0);
 	KUNIT_EXPECT_EQ(test, ready, 2);
 	KUNIT_EXPECT_TRUE(test, ok);
-	KUNIT_EXPECT_EQ(test, s.ret[0], 2);
-	KUNIT_EXPECT_EQ(test, s.ret[1], 2);
+	KUNIT_EXPECT_EQ(test, s->ret[0], 2);
+	KUNIT_EXPECT_EQ(test, s->ret[1], 2);
+}
+
+/* Who does not wait for events gets what is ready, though another looks at it. */
+static void look_waits_for_another(struct kunit *test)
+{
+	struct stop s = {};
+
+	look_by_two(test, &s, stop_run);
+}
+
+/* What comes while somebody looks wakes nobody before he leaves, and then somebody. */
+static void look_tells_when_it_leaves(struct kunit *test)
+{
+	struct stop s = {};
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "there all are told at once");
+	look_by_two(test, &s, stop_run_asleep);
+	KUNIT_EXPECT_TRUE(test, s.asleep);
 }
 
 static struct kunit_case look_cases[] = {
 	KUNIT_CASE(look_asks),
 	KUNIT_CASE(look_ends),
 	KUNIT_CASE(look_waits_for_another),
+	KUNIT_CASE(look_tells_when_it_leaves),
 	{}
 };
 
