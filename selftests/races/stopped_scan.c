@@ -416,6 +416,24 @@ TEST_F(stopped, waiter_is_told)
 	EXPECT_EQ(variant->again ? (uintptr_t)self->b[0] : 1, w.ev[0].ident);
 }
 
+/* And of what comes while the scan stands still, before it goes on. */
+TEST_F(stopped, waiter_is_told_meanwhile)
+{
+	struct waiter w;
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	ASSERT_EQ(0, kq_change(self->kq, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, NULL));
+	ASSERT_TRUE(stop_scan(&self->s, self->kq));
+	ASSERT_EQ(0, close(self->a[0]));
+	ASSERT_TRUE(waiter_start(&w, self->kq, 1, -1));
+	ASSERT_EQ(0, kq_trigger(self->kq, 1));
+	ASSERT_TRUE(waiter_join(&w));
+	EXPECT_EQ(1, w.ev[0].ident);
+	ASSERT_TRUE(resume_call(&self->s));
+	EXPECT_BOTH(&self->s);
+}
+
 /*
  * Seen from outside, the queue may look empty, and nobody waits for the scan.
  * But who sleeps for that reason is told of what it leaves.
