@@ -27,11 +27,6 @@ long kqueue_count(void)
 	return atomic_long_read(&kqueues);
 }
 
-bool file_is_kqueue(const struct file *file)
-{
-	return file->f_op == &kqueue_fops;
-}
-
 /* The last reference is gone. Context: may sleep. */
 static void kqueue_free(struct kqueue *kq)
 {

@@ -18,6 +18,7 @@
 #define _KEVENT_KQUEUE_H
 
 #include <linux/cache.h>
+#include <linux/fs.h>
 #include <linux/ktime.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
@@ -155,7 +156,6 @@ void kqueue_close(struct kqueue *kq);
 bool kqueue_try_drop_closed(struct knote *kn);
 void kqueue_drop_closed(struct knote *kn);
 long kqueue_count(void);
-bool file_is_kqueue(const struct file *file);
 extern const struct file_operations kqueue_fops;
 int kqueue_init(void);
 void kqueue_exit(void);
@@ -163,6 +163,11 @@ void kqueue_exit(void);
 static inline void kqueue_get(struct kqueue *kq)
 {
 	refcount_inc(&kq->refs);
+}
+
+static inline bool file_is_kqueue(const struct file *file)
+{
+	return file->f_op == &kqueue_fops;
 }
 
 /* ready.c: the knotes to look at, and who is told of them */

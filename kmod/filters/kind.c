@@ -10,7 +10,9 @@
 #include "../kqueue.h"
 #include "file.h"
 #include "kind.h"
+#include "pipe.h"
 #include "poll.h"
+#include "socket.h"
 
 static bool always_ready(struct knote *kn, struct kevent_record *kev)
 {

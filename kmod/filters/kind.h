@@ -93,7 +93,6 @@ bool file_is_eventfd(struct file *file);
 
 /* pipe.c */
 extern const struct fd_kind pipe_kind;
-bool file_is_pipe(const struct file *file);
 bool pipe_readable(struct knote *kn, struct kevent_record *kev);
 
 /* queue.c */
@@ -102,7 +101,6 @@ extern const struct fd_kind queue_kind;
 /* socket.c */
 extern const struct fd_kind socket_kind;
 extern const struct fd_kind socket_other_kind;
-bool file_is_socket(struct file *file);
 bool file_is_quick_socket(struct file *file);
 bool socket_readable(struct knote *kn, struct kevent_record *kev);
 bool socket_empty(struct knote *kn, struct kevent_record *kev);

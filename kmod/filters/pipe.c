@@ -12,18 +12,6 @@
  */
 #define PIPE_SLOTS	256
 
-/*
- * A pipe or FIFO proper. Others have such inodes too, with methods and private
- * data of their own: those of sunrpc's rpc_pipefs.
- */
-bool file_is_pipe(const struct file *file)
-{
-	const struct inode *inode = file_inode(file);
-
-	return S_ISFIFO(inode->i_mode) && inode->i_pipe &&
-	       inode->i_pipe == file->private_data;
-}
-
 static int pipe_attach(struct knote *kn)
 {
 	struct pipe_inode_info *pipe = knote_pipe(kn);

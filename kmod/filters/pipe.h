@@ -8,6 +8,18 @@
 
 #include "../knote.h"
 
+/*
+ * A pipe or FIFO proper. Others have such inodes too, with methods and private
+ * data of their own: those of sunrpc's rpc_pipefs.
+ */
+static inline bool file_is_pipe(const struct file *file)
+{
+	const struct inode *inode = file_inode(file);
+
+	return S_ISFIFO(inode->i_mode) && inode->i_pipe &&
+	       inode->i_pipe == file->private_data;
+}
+
 static inline struct pipe_inode_info *knote_pipe(const struct knote *kn)
 {
 	return kn->poll.file->private_data;

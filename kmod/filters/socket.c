@@ -101,11 +101,6 @@ static bool sock_counts_bytes(const struct sock *sk)
 	       sock_has_walkable_queue(sk);
 }
 
-bool file_is_socket(struct file *file)
-{
-	return S_ISSOCK(file_inode(file)->i_mode);
-}
-
 /* Does its poll method never wait? See the head of this file. */
 bool file_is_quick_socket(struct file *file)
 {

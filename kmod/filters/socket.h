@@ -3,11 +3,17 @@
 #ifndef _KEVENT_FILTERS_SOCKET_H
 #define _KEVENT_FILTERS_SOCKET_H
 
+#include <linux/fs.h>
 #include <linux/net.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
 #include "../knote.h"
+
+static inline bool file_is_socket(const struct file *file)
+{
+	return S_ISSOCK(file_inode(file)->i_mode);
+}
 
 /*
  * Not kept: a socket may become another behind its file. SMC puts itself in
