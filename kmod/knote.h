@@ -161,6 +161,8 @@ struct teller;
  * kq->mtx; see spent.c.
  */
 #define KNOTE_SPENT	BIT(10)
+/* A one-shot that goes since its event was delivered. Under kq->mtx. */
+#define KNOTE_DELIVERED	BIT(11)
 
 /* Bits of knote.status, under kq->mtx. */
 #define KNOTE_DISABLED	BIT(0)	/* not to be delivered */

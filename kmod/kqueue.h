@@ -302,6 +302,7 @@ void nest_init(void);
 enum kevent_scarce {
 	KEVENT_TIMERS,
 	KEVENT_FILES,
+	KEVENT_TURNS,
 	KEVENT_SCARCE
 };
 

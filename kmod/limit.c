@@ -4,8 +4,8 @@
  * are kernel memory, so there is a limit for each user ID, as for epoll.
  *
  * Of some there may be fewer, since they can cost others time: timers that are
- * due at once expire in one interrupt, and those who watch one file are told of a
- * write one after the other.
+ * due at once expire in one interrupt, those who watch one file are told of a write one
+ * after the other, and what one who is exclusive does not get to is offered to the others.
  *
  * A user who makes a user namespace can be many users in it. So what is used
  * in a namespace counts for the user there, for the namespace's owner in the
@@ -77,6 +77,7 @@ MODULE_PARM_DESC(max_user_knotes,
 static uint max_scarce[KEVENT_SCARCE] = {
 	[KEVENT_TIMERS] = 65536,
 	[KEVENT_FILES] = 8192,
+	[KEVENT_TURNS] = 1024,
 };
 
 module_param_named(max_user_timers, max_scarce[KEVENT_TIMERS], uint, 0644);
@@ -85,6 +86,10 @@ MODULE_PARM_DESC(max_user_timers,
 module_param_named(max_user_files, max_scarce[KEVENT_FILES], uint, 0644);
 MODULE_PARM_DESC(max_user_files,
 		 "watched regular files that a user may have (default: 8192)");
+
+module_param_named(max_user_exclusive, max_scarce[KEVENT_TURNS], uint, 0644);
+MODULE_PARM_DESC(max_user_exclusive,
+		 "registrations with NOTE_EXCLUSIVE that a user may have (default: 1024)");
 
 static unsigned long user_key(const struct user_namespace *ns, kuid_t uid)
 {

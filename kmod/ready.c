@@ -41,11 +41,17 @@ static bool ready_is_met(const struct kqueue *kq)
 	return !IS_ENABLED(CONFIG_PREEMPT_RT) && READ_ONCE(kq->nscans);
 }
 
+/* Is there a waiter to be woken? Barrier as below. */
+static bool has_waiter(struct kqueue *kq)
+{
+	/* Pairs with the barrier of prepare_to_swait_exclusive(). */
+	return swait_active(&kq->waiters) && !ready_is_met(kq);
+}
+
 /* One waiter is to look at the queue. Barrier and context as below. */
 static void ready_wake_waiter(struct kqueue *kq)
 {
-	/* Pairs with the barrier of prepare_to_swait_exclusive(). */
-	if (swait_active(&kq->waiters) && !ready_is_met(kq))
+	if (has_waiter(kq))
 		swake_up_one(&kq->waiters);
 }
 
@@ -176,7 +182,7 @@ bool knote_activate_one(struct knote *kn)
 	trace_kevent_activate(kq->id, kn->ident, kn->filter);
 	llist_add(&kn->inbox, &kq->inbox);
 	/* After that, as ready_wake() does. */
-	asleep = swait_active(&kq->waiters) || waitqueue_active(&kq->pollers);
+	asleep = has_waiter(kq) || waitqueue_active(&kq->pollers);
 	ready_wake(kq);
 	return asleep && !disabled;
 }

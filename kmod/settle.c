@@ -130,7 +130,7 @@ bool scan_store_slowly(struct scan *scan, struct knote *kn,
 		       struct kevent_record *kev)
 {
 	struct kqueue *kq = scan->kq;
-	bool stored;
+	bool stored, last;
 
 	scan_leave(kq);
 	mutex_unlock(&kq->mtx);
@@ -147,8 +147,10 @@ bool scan_store_slowly(struct scan *scan, struct knote *kn,
 			knote_forget(kn, kev);
 	}
 	/* By the event: a knote may have begun to end since that was made. */
-	if ((kn->status & KNOTE_DEAD) ||
-	    (stored && ((kn->flags | kev->flags) & EV_ONESHOT))) {
+	last = stored && ((kn->flags | kev->flags) & EV_ONESHOT);
+	if (last)
+		atomic_or(KNOTE_DELIVERED, &kn->state);
+	if ((kn->status & KNOTE_DEAD) || last) {
 		knote_doom(kq, kn);
 		kqueue_let_go(kq, kn, KNOTE_TAKEN);
 	} else {

@@ -115,7 +115,6 @@ static __always_inline void rest(struct kqueue *kq, struct knote *kn)
 		return;
 	}
 	list_add_tail(&kn->ready, &kq->ready);
-	kq->nmoved++;
 }
 
 /* A one-shot has been delivered. */

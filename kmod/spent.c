@@ -21,11 +21,13 @@
 
 /*
  * Only knotes of which attach has nothing to say that depends on the time (a pipe
- * may have lost its readers), of kinds of which programs have many.
+ * may have lost its readers), of kinds of which programs have many. And that can be
+ * dropped without giving up the lock: once NOTE_EXCLUSIVE was given, they cannot.
  */
 static bool may_be_kept(const struct knote *kn)
 {
 	if (kn->sfflags || (kn->status & (KNOTE_FORCED | KNOTE_DEAD)) ||
+	    knote_has_slow_ends(kn) ||
 	    (atomic_read(&kn->state) & (KNOTE_CLOSED | KNOTE_GONE)))
 		return false;
 	return knote_is_usual_fd(kn) &&
@@ -33,8 +35,9 @@ static bool may_be_kept(const struct knote *kn)
 }
 
 /*
- * Keep a knote that is queued, and off all lists; nobody holds it then. False if it is
- * to be dropped instead. Context: under kq->mtx, by who holds the knote, if anybody does.
+ * The event of a one-shot was delivered. Keep the knote, which is queued and off all
+ * lists; nobody holds it then. False if it is to be dropped instead. Context: under
+ * kq->mtx, by who holds it, if anybody does.
  */
 bool knote_spend(struct knote *kn)
 {
@@ -43,12 +46,16 @@ bool knote_spend(struct knote *kn)
 	lockdep_assert_held(&kq->mtx);
 
 	if (!may_be_kept(kn) || kq->nspent >= KQUEUE_SPENT_MAX)
-		return false;
+		goto drop;
 	kn->status = (kn->status & ~KNOTE_HELD) | KNOTE_PARKED;
 	atomic_or(KNOTE_SPENT, &kn->state);
 	kq->nspent++;
 	knote_count_one(-1);
 	return true;
+
+drop:
+	atomic_or(KNOTE_DELIVERED, &kn->state);
+	return false;
 }
 
 /*

@@ -61,8 +61,8 @@
  * these, only if nobody is asleep, or if some are not exclusive. What is passed on is
  * another such walk, at the cost of who detaches or changes the knote, or of a kworker,
  * of which there are few. Not of a timer interrupt, since if many owe at once, all
- * those walks would hold up the machine. Each of these knotes counts as a timer for its
- * user, though, and its memory is charged.
+ * those walks would hold up the machine. So a user may have only some of these knotes
+ * (KEVENT_TURNS), and what wakes all is owed by nobody. Their memory is charged.
  */
 
 #include <linux/fs.h>
@@ -84,11 +84,9 @@
 
 static struct workqueue_struct *turn_wq;
 
-/* Bits of turn.state; the rest counts the wake-ups that were taken. */
+/* A bit of turn.state; the rest counts the wake-ups that were taken. */
 #define TURN_OWES	BIT(0)
-/* A look since the last of them has found something. */
-#define TURN_FOUND	BIT(1)
-#define TURN_ONE	BIT(2)
+#define TURN_ONE	BIT(1)
 
 /**
  * struct turn - what a knote has for NOTE_EXCLUSIVE, at its poll.wait.private
@@ -106,8 +104,8 @@ struct turn {
 	u8 kind;
 	atomic_t state;
 	unsigned long woken;
-	long number;
-	long since;
+	s64 number;
+	s64 since;
 	struct delayed_work late;
 };
 
@@ -115,7 +113,7 @@ struct turn {
  * Wake-ups that were taken, of all files, are numbered: that says which was sooner, as
  * a clock may not, of two that come in quick succession.
  */
-static atomic_long_t last_number;
+static atomic64_t last_number = ATOMIC64_INIT(0);
 
 static struct turn *knote_turn(const struct knote *kn)
 {
@@ -131,9 +129,9 @@ static const struct fd_kind *turn_kind(const struct turn *turn)
 
 static void turn_take(struct turn *turn)
 {
-	int state = atomic_read(&turn->state) & ~TURN_FOUND;
+	int state = atomic_read(&turn->state);
 
-	turn->number = atomic_long_inc_return(&last_number);
+	turn->number = atomic64_inc_return(&last_number);
 	turn->since = turn->number;
 	WRITE_ONCE(turn->woken, jiffies);
 	/* Pairs with turn_readable(): who sees this sees what has come. */
@@ -142,7 +140,11 @@ static void turn_take(struct turn *turn)
 	queue_delayed_work(turn_wq, &turn->late, PASS_AFTER);
 }
 
-/* As fd_poll_wake(). Returns whether the wake-up ends here. */
+/*
+ * As fd_poll_wake(). Returns whether the wake-up ends here. One without a key says that
+ * the file has changed its state, such as come to its end: that is told to all, and is
+ * not for one of them to see to.
+ */
 static int turn_wake(wait_queue_entry_t *wait, unsigned int mode, int sync,
 		     void *key)
 {
@@ -154,7 +156,7 @@ static int turn_wake(wait_queue_entry_t *wait, unsigned int mode, int sync,
 
 	if (!poll_concerns(kn, key))
 		return 0;
-	taken = knote_activate_one(kn);
+	taken = knote_activate_one(kn) && key;
 	if (taken)
 		turn_take(turn);
 	poll_leave_freed(wait, &kn->poll.whead, key);
@@ -164,16 +166,32 @@ static int turn_wake(wait_queue_entry_t *wait, unsigned int mode, int sync,
 /* --- Passing it on -------------------------------------------------------- */
 
 /* Has it taken a wake-up since that one, or that one itself? */
-static bool had_its_chance(const struct turn *turn, long since)
+static bool had_its_chance(const struct turn *turn, s64 since)
 {
 	return turn->number - since >= 0;
+}
+
+/*
+ * Have one woken, as eventfds wake theirs: who would raise an eventfd because of that
+ * leaves it for later, for it might be the one that is locked here. (Of what is polled
+ * by aio, one can be told by an eventfd.) Others do not mind.
+ */
+static int wake_entry(wait_queue_entry_t *entry, void *key)
+{
+	unsigned int before = current->in_eventfd;
+	int woken;
+
+	current->in_eventfd = 1;
+	woken = entry->func(entry, TASK_NORMAL, 0, key);
+	current->in_eventfd = before;
+	return woken;
 }
 
 /*
  * Wake one of the others that wait, for what came with the wake-up @since. Those who
  * are not exclusive were all woken by that. Context: under the lock of @head.
  */
-static void wake_another(wait_queue_head_t *head, long since)
+static void wake_another(wait_queue_head_t *head, s64 since)
 {
 	void *key = poll_to_key(EPOLLIN | EPOLLRDNORM);
 	wait_queue_entry_t *pos, *next;
@@ -188,7 +206,7 @@ static void wake_another(wait_queue_head_t *head, long since)
 		if (turn && had_its_chance(turn, since))
 			continue;
 		/* What is not ours may be gone after that, if it was woken. */
-		if (!pos->func(pos, TASK_NORMAL, 0, key))
+		if (!wake_entry(pos, key))
 			continue;
 		if (turn)
 			turn->since = since;
@@ -273,12 +291,11 @@ static bool turn_readable(struct knote *kn, struct kevent_record *kev)
 	/* Pairs with turn_take(). */
 	int state = atomic_read_acquire(&turn->state);
 	bool found = turn_kind(turn)->readable(kn, kev);
-	int now = found ? state | TURN_FOUND : state & ~TURN_OWES;
 
-	if (now != state)
-		atomic_cmpxchg(&turn->state, state, now);
 	if (found)
 		turn_to_end(kn);
+	else if (state & TURN_OWES)
+		atomic_cmpxchg(&turn->state, state, state & ~TURN_OWES);
 	return found;
 }
 
@@ -353,18 +370,18 @@ int turn_begin(struct knote *kn, u32 fflags)
 
 	if (!is_wanted(fflags) || !can_take_turns(kn))
 		return 0;
-	ret = kevent_user_take(kn->kq->user, KEVENT_TIMERS);
+	ret = kevent_user_take(kn->kq->user, KEVENT_TURNS);
 	if (ret)
 		return ret;
 	turn = kzalloc(sizeof(*turn), GFP_KERNEL_ACCOUNT);
 	if (!turn) {
-		kevent_user_give_back(kn->kq->user, KEVENT_TIMERS);
+		kevent_user_give_back(kn->kq->user, KEVENT_TURNS);
 		return -ENOMEM;
 	}
 	INIT_DELAYED_WORK(&turn->late, turn_late);
 	turn->kn = kn;
 	turn->kind = kn->kind;
-	turn->number = atomic_long_read(&last_number);
+	turn->number = atomic64_read(&last_number);
 	change_entry(kn, turn);
 	kn->kind = FD_TURNS;
 	/* Whoever ends it may have to wait for the work item. */
@@ -373,16 +390,10 @@ int turn_begin(struct knote *kn, u32 fflags)
 }
 
 /*
- * What is delivered by a knote that goes with that (EV_ONESHOT) is its process's: or
- * each would wake the next, before it has come to accept a connection.
+ * The knote gets the kind back that it had. What is delivered by one that goes with that
+ * (EV_ONESHOT) is its process's: or each would wake the next, before it has come to
+ * accept a connection.
  */
-static bool was_delivered(const struct turn *turn)
-{
-	return (turn->kn->flags & EV_ONESHOT) &&
-	       (atomic_read(&turn->state) & TURN_FOUND);
-}
-
-/* The knote gets the kind back that it had. */
 static void turn_end(struct knote *kn)
 {
 	struct turn *turn = knote_turn(kn);
@@ -391,9 +402,9 @@ static void turn_end(struct knote *kn)
 	/* No callback has it any more, to start that again. */
 	cancel_delayed_work_sync(&turn->late);
 	kn->kind = turn->kind;
-	if (!was_delivered(turn))
+	if (!(atomic_read(&kn->state) & KNOTE_DELIVERED))
 		turn_pass_on(turn);
-	kevent_user_give_back(kn->kq->user, KEVENT_TIMERS);
+	kevent_user_give_back(kn->kq->user, KEVENT_TURNS);
 	kfree(turn);
 }
 

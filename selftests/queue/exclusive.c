@@ -6,6 +6,8 @@
  */
 #include "prefork.h"
 
+#include <linux/aio_abi.h>
+#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 
@@ -234,6 +236,93 @@ TEST_F(exclusive_queues, low_water_mark)
 	ASSERT_TRUE(waiter_join(&self->w[0]));
 }
 
+/*
+ * A one-shot that a change has looked at, and that is removed then, has not delivered
+ * anything: what woke its queue is passed on.
+ */
+TEST_F(exclusive_queues, one_shot_deleted)
+{
+	const int flags = EV_ADD | EV_ONESHOT;
+	struct pollfd pfd = { .fd = self->kq[0], .events = POLLIN };
+	struct epoll_event in = { .events = EPOLLIN };
+	int ep = epoll_create1(EPOLL_CLOEXEC), fd = self->fd[0];
+
+	/* Somebody polls it, and so it may be asleep. */
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, self->kq[0], &in));
+	ASSERT_EQ(0, kq_change(self->kq[0], fd, EVFILT_READ, flags, NOTE_EXCLUSIVE, 0, NULL));
+	ASSERT_EQ(0, add(self->kq[1], fd, NOTE_EXCLUSIVE, 0));
+	ASSERT_TRUE(waiter_start(&self->w[1], self->kq[1], 1, -1));
+	ASSERT_TRUE(tell(self->fd[1]));
+	ASSERT_EQ(1, poll(&pfd, 1, 0));
+	ASSERT_EQ(0, kq_change(self->kq[0], fd, EVFILT_READ, flags, NOTE_EXCLUSIVE, 0, NULL));
+	ASSERT_EQ(0, kq_set(self->kq[0], fd, EVFILT_READ, EV_DELETE));
+	ASSERT_TRUE(waiter_join(&self->w[1]));
+	EXPECT_EQ(1, self->w[1].ret);
+	close(ep);
+}
+
+/*
+ * What is passed on wakes who raises the very eventfd that it comes from. That waits for
+ * no lock which is held meanwhile.
+ */
+TEST_F(exclusive_queues, eventfd_raises_itself)
+{
+	int ep = epoll_create1(EPOLL_CLOEXEC), e = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct epoll_event in = { .events = EPOLLIN | EPOLLEXCLUSIVE };
+	struct iocb cb = {
+		.aio_lio_opcode = IOCB_CMD_POLL,
+		.aio_fildes = ep,
+		.aio_buf = POLLIN,
+		.aio_flags = IOCB_FLAG_RESFD,
+		.aio_resfd = e,
+	}, *cbs[] = { &cb };
+	aio_context_t ctx = 0;
+	struct io_event done;
+	uint64_t count = 1;
+
+	if (syscall(SYS_io_setup, 1, &ctx))
+		SKIP(return, "no aio here");
+	ASSERT_EQ(0, add(self->kq[0], e, NOTE_EXCLUSIVE, 0));
+	ASSERT_TRUE(waiter_start(&self->w[0], self->kq[0], 1, -1));
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, e, &in));
+	ASSERT_EQ(1, syscall(SYS_io_submit, ctx, 1, cbs));
+	ASSERT_EQ(sizeof(count), write(e, &count, sizeof(count)));
+	ASSERT_TRUE(waiter_join(&self->w[0]));
+	ASSERT_EQ(0, kq_set(self->kq[0], e, EVFILT_READ, EV_DELETE));
+	ASSERT_EQ(1, syscall(SYS_io_getevents, ctx, 1, 1, &done, NULL));
+	ASSERT_EQ(0, syscall(SYS_io_destroy, ctx));
+	/* By us, and for that it was polled. */
+	EXPECT_EQ(sizeof(count), read(e, &count, sizeof(count)));
+	EXPECT_EQ(2, count);
+	close(e);
+	close(ep);
+}
+
+static long memory_of(int kq)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", kq);
+	return find_number(path, "memory: %ld");
+}
+
+/* A one-shot that had the flag once goes when it has delivered: it is not kept. */
+TEST_F(exclusive_queues, one_shot_taken_back)
+{
+	const int flags = EV_ADD | EV_ONESHOT;
+	int kq = self->kq[0], fd = self->fd[0];
+	long before;
+
+	ASSERT_EQ(0, add(kq, fd, 0, 0));
+	ASSERT_EQ(0, kq_set(kq, fd, EVFILT_READ, EV_DELETE));
+	before = memory_of(kq);
+	ASSERT_EQ(0, kq_change(kq, fd, EVFILT_READ, flags, NOTE_EXCLUSIVE, 0, NULL));
+	ASSERT_EQ(0, kq_change(kq, fd, EVFILT_READ, flags, 0, 0, NULL));
+	ASSERT_TRUE(tell(self->fd[1]));
+	ASSERT_READY(kq, fd, EVFILT_READ, 1);
+	EXPECT_EQ(before, memory_of(kq));
+}
+
 /* Signalfds share a wait queue: one is not told of another's signal in its stead. */
 TEST_F(exclusive_queues, shared_wait_queue)
 {
@@ -288,14 +377,14 @@ TEST_F(exclusive_queues, makes_no_difference)
 	close(file);
 }
 
-/* It is one of the user's timers: ENOSPC, and a change that fails changes nothing. */
+/* There is a limit: ENOSPC, and a change that fails changes nothing. */
 TEST_F(exclusive_queues, limit)
 {
-	long max = read_number(KQ_PARAM("max_user_timers"));
+	long max = read_number(KQ_PARAM("max_user_exclusive"));
 
 	ASSERT_EQ(0, add(self->kq[0], self->fd[0], NOTE_EXCLUSIVE, 0));
 	ASSERT_EQ(0, add(self->kq[1], self->fd[0], 0, 0));
-	if (write_number(KQ_PARAM("max_user_timers"), 1))
+	if (write_number(KQ_PARAM("max_user_exclusive"), 1))
 		SKIP_ALL("needs root");
 	EXPECT_EQ(ENOSPC, add(self->kq[1], self->fd[0], NOTE_EXCLUSIVE, 0));
 	EXPECT_EQ(ENOSPC, add(self->kq[1], self->fd[1], NOTE_EXCLUSIVE, 0));
@@ -305,7 +394,7 @@ TEST_F(exclusive_queues, limit)
 	EXPECT_EQ(ENOSPC, add(self->kq[0], self->fd[0], NOTE_EXCLUSIVE, 0));
 	EXPECT_EQ(0, kq_set(self->kq[1], self->fd[0], EVFILT_READ, EV_DELETE));
 	EXPECT_EQ(0, add(self->kq[0], self->fd[0], NOTE_EXCLUSIVE, 0));
-	ASSERT_EQ(0, write_number(KQ_PARAM("max_user_timers"), max));
+	ASSERT_EQ(0, write_number(KQ_PARAM("max_user_exclusive"), max));
 	ASSERT_TRUE(tell(self->fd[1]));
 	ASSERT_READY(self->kq[0], self->fd[0], EVFILT_READ, 1);
 }

@@ -68,10 +68,11 @@ TEST_F(stat, module)
 	ASSERT_EQ(0, RUN("-t"));
 	EXPECT_LINE("module: queues %ld, registrations %ld", kq_counter("queues"),
 		    kq_counter("knotes"));
-	EXPECT_LINE("a user: registrations %ld, timers %ld, files %ld at most",
+	EXPECT_LINE("a user: registrations %ld, timers %ld, files %ld, exclusive %ld at most",
 		    read_number(KQ_PARAM("max_user_knotes")),
 		    read_number(KQ_PARAM("max_user_timers")),
-		    read_number(KQ_PARAM("max_user_files")));
+		    read_number(KQ_PARAM("max_user_files")),
+		    read_number(KQ_PARAM("max_user_exclusive")));
 }
 
 /* --- States -------------------------------------------------------------------- */

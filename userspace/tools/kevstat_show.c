@@ -164,10 +164,11 @@ static void show_module(FILE *to)
 
 	if (queues >= 0 && knotes >= 0)
 		fprintf(to, "module: queues %lld, registrations %lld\n", queues, knotes);
-	fprintf(to, "a user: registrations %lld, timers %lld, files %lld at most\n",
+	fprintf(to, "a user: registrations %lld, timers %lld, files %lld, exclusive %lld at most\n",
 		read_number(PARAMETERS "max_user_knotes"),
 		read_number(PARAMETERS "max_user_timers"),
-		read_number(PARAMETERS "max_user_files"));
+		read_number(PARAMETERS "max_user_files"),
+		read_number(PARAMETERS "max_user_exclusive"));
 }
 
 static void show_total(FILE *to, const struct report *r)
