@@ -143,7 +143,7 @@ static void turn_take(struct turn *turn)
 /*
  * As fd_poll_wake(). Returns whether the wake-up ends here. One without a key says that
  * the file has changed its state, such as come to its end: that is told to all, and is
- * not for one of them to see to.
+ * not for one of them to see to. (What splice() puts into a pipe comes without one, too.)
  */
 static int turn_wake(wait_queue_entry_t *wait, unsigned int mode, int sync,
 		     void *key)
