@@ -283,19 +283,13 @@ static void scan_settle(struct scan *scan, struct knote *stuck)
 
 /* --- A pass --------------------------------------------------------------- */
 
-static bool scan_has_more(const struct scan *scan)
-{
-	return scan->room && scan_left(scan) > 0 &&
-	       scan->nputs == scan->kq->nputs;
-}
-
 /* After so many rounds, others may help. */
 #define ROUNDS_ALONE	8
 
 /* There may be room, and events, for very many rounds. */
 static bool scan_goes_on(struct scan *scan)
 {
-	if (!scan_has_more(scan))
+	if (!scan->room || scan_left(scan) <= 0 || scan->nputs != scan->kq->nputs)
 		return false;
 	if (!(++scan->rounds % ROUNDS_ALONE)) {
 		scan_leave(scan->kq);
@@ -342,18 +336,17 @@ static struct knote *scan_look_unlocked(struct scan *scan,
 	return stuck;
 }
 
-/* One pass over what is ready. Returns as below. */
+/* One pass over what is ready, of which there is some. Returns as below. */
 static noinline int scan_many(struct kqueue *kq, struct kevent_record __user *events,
 			      int nevents)
 {
 	struct kevent_record kev kevent_uninitialized;
 	struct scan scan kevent_uninitialized;
 	struct knote *stuck;
-	bool more;
 
 again:
 	scan_begin(&scan, kq, events, nevents);
-	for (more = scan_has_more(&scan); more; more = scan_goes_on(&scan)) {
+	do {
 		scan_take(&scan);
 		if (!scan.ntaken)
 			continue;
@@ -365,10 +358,11 @@ again:
 				nevents = -EFAULT;
 			break;
 		}
-	}
+	} while (scan_goes_on(&scan));
 	if (scan.room == nevents && scan_was_cut_short(&scan)) {
 		ready_fetch(kq);
-		goto again;
+		if (kq->nready)
+			goto again;
 	}
 	return nevents < 0 ? nevents : nevents - scan.room;
 }
