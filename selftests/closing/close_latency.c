@@ -24,7 +24,7 @@
 
 #define PERIOD_NS	200000
 #define CLOSES		16	/* on each CPU */
-#define RUNS		20	/* for each close, at least; uninterrupted, a few in its end */
+#define RUNS		8	/* for each close, at least; uninterrupted, a few in its end */
 #define RANGE		128	/* duplicates that are closed at once ... */
 #define RANGE_COST	16	/* ... in less time than so many singly */
 
