@@ -161,7 +161,10 @@ struct teller;
  * kq->mtx; see spent.c.
  */
 #define KNOTE_SPENT	BIT(10)
-/* A one-shot that goes since its event was delivered. Under kq->mtx. */
+/*
+ * A one-shot that goes since its event was delivered. Set under kq->mtx, before QUEUED
+ * is cleared: see knote_activate_one().
+ */
 #define KNOTE_DELIVERED	BIT(11)
 
 /* Bits of knote.status, under kq->mtx. */

@@ -64,7 +64,7 @@ struct seq_file;
  * @nlooks: scans that hold knotes which are not SLOW, and so not for long, and
  *	changes that wait for such
  * @nscans: those that are at work and do not stand still. Read without @mtx by who
- *	queues something: see ready_wake_waiter()
+ *	queues something: see ready_is_met()
  * @lookers: threads whose last look waits for those scans
  * @released: where threads wait for a held knote, for @nlooks or for @lookers
  * @missed: a poller found nothing; perhaps only because a scan was at work. Or one

@@ -128,6 +128,17 @@ static struct kevent_user *user_alloc(struct user_namespace *ns, kuid_t uid,
 	return user;
 }
 
+/* Is anything still charged to them? */
+static bool user_has_any(const struct kevent_user *user)
+{
+	int what;
+
+	for (what = 0; what < KEVENT_SCARCE; what++)
+		if (atomic_read(&user->scarce[what]))
+			return true;
+	return atomic_long_read(&user->units);
+}
+
 static void user_free(struct kevent_user *user)
 {
 	put_user_ns(user->ns);
@@ -204,9 +215,7 @@ void kevent_user_put(struct kevent_user *user)
 		spin_unlock(&users_lock);
 		if (!last)
 			break;
-		WARN_ON_ONCE(atomic_long_read(&user->units) ||
-			     atomic_read(&user->scarce[KEVENT_TIMERS]) ||
-			     atomic_read(&user->scarce[KEVENT_FILES]));
+		WARN_ON_ONCE(user_has_any(user));
 		user_free(user);
 	}
 }

@@ -167,24 +167,26 @@ EXPORT_SYMBOL_GPL(knote_activate);
  * Return: whether the queue was asleep, and somebody will look at it now because of
  * this: a thread that is in kevent(), or who polls the queue. A thread is among the
  * waiters until it is woken, so if it was for something else before, it does not
- * count, nor does a knote that was queued already, or is disabled.
+ * count. Nor do those of a queue in which a scan is at work, or a knote that was queued
+ * already, is disabled, or goes as its event was delivered.
  */
 bool knote_activate_one(struct knote *kn)
 {
 	struct kqueue *kq = kn->kq;
-	bool asleep, disabled;
+	bool asleep, deaf;
 
 	if (!knote_claim(kn))
 		return false;
 
-	/* A scan that disables it does so before it clears QUEUED. */
-	disabled = READ_ONCE(kn->status) & KNOTE_DISABLED;
+	/* A scan that disables it, or drops it, says so before it clears QUEUED. */
+	deaf = (READ_ONCE(kn->status) & KNOTE_DISABLED) ||
+	       (atomic_read(&kn->state) & KNOTE_DELIVERED);
 	trace_kevent_activate(kq->id, kn->ident, kn->filter);
 	llist_add(&kn->inbox, &kq->inbox);
 	/* After that, as ready_wake() does. */
 	asleep = has_waiter(kq) || waitqueue_active(&kq->pollers);
 	ready_wake(kq);
-	return asleep && !disabled;
+	return asleep && !deaf;
 }
 
 static void append_fresh(struct kqueue *kq, struct llist_node *first,

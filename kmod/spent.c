@@ -36,8 +36,8 @@ static bool may_be_kept(const struct knote *kn)
 
 /*
  * The event of a one-shot was delivered. Keep the knote, which is queued and off all
- * lists; nobody holds it then. False if it is to be dropped instead. Context: under
- * kq->mtx, by who holds it, if anybody does.
+ * lists; nobody holds it then. False if it is to be dropped instead: it is marked
+ * so. Context: under kq->mtx, by who holds it, if anybody does.
  */
 bool knote_spend(struct knote *kn)
 {
