@@ -56,15 +56,19 @@ static void fill_usual(const struct knote *kn, s64 data, struct kevent_record *k
 	knote_fill_rest(kn, kev);
 }
 
-static noinline void trace_usual(const struct scan *scan, unsigned int first,
-				 unsigned int end)
+noinline void knote_trace_bytes(const struct knote *kn, s64 data)
 {
 	struct kevent_record kev;
 
-	for (; first < end; first++) {
-		fill_usual(scan->knotes[first], scan->data[first], &kev);
-		knote_trace_delivery(scan->knotes[first], &kev);
-	}
+	fill_usual(kn, data, &kev);
+	knote_trace_delivery(kn, &kev);
+}
+
+static noinline void trace_usual(const struct scan *scan, unsigned int first,
+				 unsigned int end)
+{
+	for (; first < end; first++)
+		knote_trace_bytes(scan->knotes[first], scan->data[first]);
 }
 
 /*

@@ -113,17 +113,24 @@ fault:
 }
 
 /* The same as a section of its own. */
-static inline bool store_event(const struct knote *kn,
-			       const struct kevent_record *kev,
-			       struct kevent_record __user *to)
+static __always_inline bool store_one(const struct knote *kn, u16 flags, u32 fflags,
+				      s64 data, const u64 *ext,
+				      struct kevent_record __user *to)
 {
 	bool stored;
 
 	if (!user_write_access_begin(to, sizeof(*to)))
 		return false;
-	stored = store_parts(kn, kev->flags, kev->fflags, kev->data, kev->ext, to);
+	stored = store_parts(kn, flags, fflags, data, ext, to);
 	user_write_access_end();
 	return stored;
+}
+
+static inline bool store_event(const struct knote *kn,
+			       const struct kevent_record *kev,
+			       struct kevent_record __user *to)
+{
+	return store_one(kn, kev->flags, kev->fflags, kev->data, kev->ext, to);
 }
 
 #endif /* _KEVENT_RECORD_H */

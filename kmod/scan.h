@@ -61,6 +61,7 @@ bool knote_event(struct knote *kn, struct kevent_record *kev);
 struct knote *scan_look(struct scan *scan, struct kevent_record *kev);
 struct knote *scan_look_slowly(struct scan *scan, struct kevent_record *kev);
 void knote_trace_delivery(const struct knote *kn, struct kevent_record *kev);
+void knote_trace_bytes(const struct knote *kn, s64 data);
 
 /* settle.c */
 unsigned int scan_settle_others(struct scan *scan, unsigned int i,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The scan of a queue in which one knote is queued, or none: most programs that have
- * little to do see no other.
+ * The scan of a queue in which one knote is queued: programs that have little to do see
+ * no other.
  *
  * As for one it takes but a moment, the queue stays locked meanwhile: nobody can come
  * in between, so that the knote need not be held, and what stays ready stays where
@@ -25,27 +25,6 @@ static __always_inline bool is_plain(const struct knote *kn)
 {
 	return !(kn->status & (KNOTE_NOT_NOW | KNOTE_SLOW)) &&
 	       !(atomic_read(&kn->state) & (KNOTE_OTHERS | KNOTE_GONE));
-}
-
-static __always_inline bool store_bytes(const struct knote *kn, s64 data,
-					struct kevent_record __user *to)
-{
-	bool stored;
-
-	if (!user_write_access_begin(to, sizeof(*to)))
-		return false;
-	stored = store_parts(kn, kn->flags, 0, data, kn->ext, to);
-	user_write_access_end();
-	return stored;
-}
-
-static noinline void trace_bytes(const struct knote *kn, s64 data)
-{
-	struct kevent_record kev;
-
-	knote_fill(kn, &kev);
-	kev.data = data;
-	knote_trace_delivery(kn, &kev);
 }
 
 /* Look at one that has more to say than that there are bytes, or nothing. */
@@ -74,10 +53,10 @@ static __always_inline int look_plain(struct knote *kn, struct kevent_record __u
 		data = kevent_read_usual(kn);
 	if (!data)
 		return look_closely(kn, to);
-	if (unlikely(!store_bytes(kn, data, to)))
+	if (unlikely(!store_one(kn, kn->flags, 0, data, kn->ext, to)))
 		return -EAGAIN;
 	if (trace_kevent_deliver_enabled())
-		trace_bytes(kn, data);
+		knote_trace_bytes(kn, data);
 	return 1;
 }
 

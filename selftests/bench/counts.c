@@ -54,9 +54,10 @@ static void count_interrupts(char *line, double *count, const char *own)
 }
 
 /*
- * A line of /proc/lock_stat that has a class of locks: its name, and then how often it
- * was had to be waited for on another CPU, on any; four times; how often it was taken
- * where another CPU had it before, anywhere; and more times.
+ * A line of /proc/lock_stat that has a class of locks: its name, and then how often a
+ * thread waited for one that was last taken on another CPU, and how often for any; four
+ * times; how often one was taken that was last taken on another CPU, and how often any;
+ * and more times.
  */
 static void count_locks(char *line, double *count, const char *own)
 {

@@ -161,15 +161,15 @@ lock_option() {
 # guest DIR INITRD OPTION...: boot the kernel in DIR. Where the machine is busy, an
 # emulated timer is late, for which the kernel would give up (no_timer_check).
 guest() {
-	kernel=$1/vmlinuz initrd=$2
-	console="$(console_option "$1") $(lock_option "$1")"
+	kernel=$1/vmlinuz initrd=$2 console=$(console_option "$1")
+	locks=$(lock_option "$1")
 	shift 2
 	# shellcheck disable=SC2086 # lists of words
 	exec timeout --foreground "$patience" qemu-system-x86_64 \
 		-M q35 -cpu max ${machine:-$accelerator -smp $cpus} \
 		-m $guest_memory \
 		-nodefaults -no-user-config -display none -no-reboot \
-		-kernel "$kernel" -initrd "$initrd" -append "$console \
+		-kernel "$kernel" -initrd "$initrd" -append "$console $locks \
 panic=-1 oops=panic no_timer_check printk.devkmsg=on loglevel=7 $append" "$@"
 }
 machine=
